@@ -1,0 +1,2 @@
+#include "api/service.h"
+#include "storage/object_store.h"

@@ -1,0 +1,1 @@
+#include "erasure/codec.h"

@@ -1,0 +1,1 @@
+#include "storage/io/drive.h"

@@ -1,0 +1,1 @@
+#include "storage/metadata/metadata_store.h"

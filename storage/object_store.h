@@ -1,0 +1,311 @@
+// ObjectStore: the front door of the storage layer. Buckets, objects, multipart uploads, listings, tags.
+//
+// Durability  a call that changes something returns success only when the bytes are durable on k+m drives and the
+//             transaction that names them is durable on m+1 metadata mirrors (invariants 1, 3). Bytes first,
+//             name second: a crash in between leaves bytes that nothing names.
+// Consistency reads and listings see the latest state committed before they began, or a later one
+//             (invariant 10). A reader keeps the version that it opened, whatever happens to the key.
+// Threads     any executor of the process may call; each call resumes on its caller's executor.
+// Lifetime    arguments are values, or references that the caller keeps until the call returns. The store
+//             outlives its calls and its readers: the owner joins its TaskGroup first.
+// Errors      storage::Errc (base/result.h) and, from a BodySource, the source's own error unchanged.
+// Authority   none is checked here: api/ decides who may call.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "storage/base/byte_source.h"
+#include "storage/base/clock.h"
+#include "storage/base/metrics.h"
+#include "storage/base/result.h"
+#include "storage/base/task.h"
+#include "storage/io/buffer.h"
+
+namespace storage {
+
+namespace metadata {
+class MetadataStore;
+}
+namespace segment {
+class SegmentStore;
+}
+
+inline constexpr std::size_t kKeyBytesMax = 1024;
+inline constexpr std::uint32_t kPartNumberMax = 10'000;
+inline constexpr std::uint64_t kPartBytesMin = 5ULL * 1024 * 1024;  // but for the last part
+inline constexpr std::uint64_t kBodyBytesMax = 5ULL * 1024 * 1024 * 1024;
+inline constexpr std::uint32_t kListEntriesMax = 1000;
+
+struct ObjectKey {
+  std::string bucket;
+  std::string key;  // 1..kKeyBytesMax bytes of UTF-8
+};
+
+enum class ChecksumAlgorithm : std::uint8_t { none = 0, crc32 = 1, crc32c = 2, crc64nvme = 3, sha1 = 4, sha256 = 5 };
+enum class ChecksumType : std::uint8_t { full_object = 0, composite = 1 };
+
+struct Checksum {
+  ChecksumAlgorithm algorithm = ChecksumAlgorithm::none;
+  ChecksumType type = ChecksumType::full_object;
+  std::string value;  // raw big-endian bytes; of a composite without the part count
+  friend bool operator==(const Checksum&, const Checksum&) = default;
+};
+
+using NameValues = std::vector<std::pair<std::string, std::string>>;
+
+// What a client stores beside the bytes. Empty string: not given.
+struct Attributes {
+  std::string content_type;
+  std::string cache_control;
+  std::string content_disposition;
+  std::string content_encoding;
+  std::string content_language;
+  std::string expires;
+  std::string website_redirect;
+  std::string storage_class;  // empty: STANDARD
+  NameValues user_metadata;   // names lower-case, without the x-amz-meta- prefix
+  NameValues tags;
+};
+
+struct PartInfo {
+  std::uint32_t number = 0;
+  std::uint64_t size = 0;
+  std::string etag;  // 32 hex digits
+  Checksum checksum;
+  std::int64_t modified_ms = 0;
+};
+
+// One version of an object as clients see it. Immutable and shared.
+struct ObjectInfo {
+  std::string key;
+  std::uint64_t size = 0;
+  std::string etag;  // without quotes: 32 hex digits, of multipart objects followed by -N
+  std::int64_t modified_ms = 0;
+  std::string version_id;  // "null" for an object of a bucket that was never versioned
+  Attributes attributes;
+  Checksum checksum;             // algorithm none: no checksum stored
+  std::vector<PartInfo> parts;   // ascending; empty unless made by Complete
+};
+using ObjectInfoPtr = std::shared_ptr<const ObjectInfo>;
+
+// What the body turned out to be; known when its ByteSource has ended.
+struct BodyDigests {
+  std::string md5;    // 16 raw bytes: the ETag of a single PUT, the part's ETag of a part
+  Checksum checksum;  // algorithm none: do not store one
+};
+
+class BodySource : public ByteSource {
+ public:
+  // The length that the client declared, if it did; bounds what is reserved, never trusted.
+  virtual std::optional<std::uint64_t> declared_length() const = 0;
+  // Valid once read() has returned 0.
+  virtual BodyDigests digests() const = 0;
+};
+
+// Conditions of a write, checked before the body is read and again, atomically, at commit.
+// Errors: Errc::precondition_failed; Errc::not_found (if_match on an absent key);
+// Errc::conditional_conflict (another conditional write won between the two checks).
+struct WriteCondition {
+  bool if_none_match_any = false;      // If-None-Match: *
+  std::optional<std::string> if_match;  // an ETag without quotes, or "*"
+};
+
+struct PutOptions {
+  Attributes attributes;
+  WriteCondition condition;
+};
+
+struct RemoveCondition {
+  std::optional<std::string> if_match;  // an ETag without quotes, or "*"
+  std::optional<std::uint64_t> size;
+  std::optional<std::int64_t> modified_s;  // whole seconds
+};
+
+struct RemoveRequest {
+  std::string key;
+  RemoveCondition condition;
+};
+
+struct CopyOptions {
+  // Replaced wholesale where given, else taken from the source.
+  std::optional<Attributes> attributes;  // its tags are ignored
+  std::optional<NameValues> tags;
+  WriteCondition condition;
+};
+
+struct BucketInfo {
+  std::string name;
+  std::string owner_id;
+  std::string location;  // as given at creation; empty for the store's own region
+  std::int64_t created_ms = 0;
+};
+
+struct BucketPage {
+  std::vector<BucketInfo> buckets;   // by name
+  std::optional<std::string> next;   // pass as `after` for the next page
+};
+
+struct ListOptions {
+  std::string prefix;
+  std::string delimiter;           // any string; empty: none
+  std::string after;               // list keys > after. A common prefix given here skips all beneath it
+  std::uint32_t entries_max = kListEntriesMax;  // keys plus common prefixes, 0..kListEntriesMax
+};
+
+struct ObjectPage {
+  std::vector<ObjectInfoPtr> objects;        // ascending by key bytes
+  std::vector<std::string> common_prefixes;  // ascending
+  bool truncated = false;
+  std::string next_after;  // if truncated: the last key or common prefix of this page
+};
+
+struct UploadOptions {
+  Attributes attributes;
+  ChecksumAlgorithm algorithm = ChecksumAlgorithm::none;  // declared at Create
+  ChecksumType type = ChecksumType::composite;
+  std::string initiator_id;
+};
+
+struct UploadInfo {
+  std::string key;
+  std::string upload_id;
+  std::int64_t initiated_ms = 0;
+  UploadOptions options;
+};
+
+struct UploadListOptions {
+  std::string prefix;
+  std::string delimiter;
+  std::string key_after;        // uploads with key > key_after, or == key_after and a later upload id below
+  std::string upload_id_after;  // empty: all uploads of key_after are skipped
+  std::uint32_t entries_max = kListEntriesMax;
+};
+
+struct UploadPage {
+  std::vector<UploadInfo> uploads;  // by key, then time of initiation
+  std::vector<std::string> common_prefixes;
+  bool truncated = false;
+  std::string next_key;
+  std::string next_upload_id;  // empty when the page ended with a common prefix
+};
+
+struct PartPage {
+  UploadInfo upload;
+  std::vector<PartInfo> parts;  // ascending by number
+  bool truncated = false;
+};
+
+struct CompletedPart {
+  std::uint32_t number = 0;
+  std::string etag;   // without quotes
+  Checksum checksum;  // algorithm none: not given. type is ignored
+};
+
+struct CompleteOptions {
+  WriteCondition condition;
+  std::optional<std::uint64_t> object_size;  // x-amz-mp-object-size
+  Checksum checksum;                         // whole-object value sent with Complete; none: not given
+};
+
+// Names the part at fault, for the error answer. Meaningful after part_* errors.
+struct CompleteFailure {
+  std::uint32_t part_number = 0;
+  std::uint64_t proposed_size = 0;
+  std::string etag;
+};
+
+// Bytes of an object, in order, each verified before it is handed out. One piece is at most about 1 MiB.
+class ObjectReader {
+ public:
+  virtual ~ObjectReader() = default;
+
+  struct Chunk {
+    std::span<const std::byte> bytes;
+    std::shared_ptr<const void> owner;  // keeps `bytes` alive; may come from the memory cache
+  };
+
+  // The next piece; an empty one after the last. Reads ahead within a fixed bound.
+  virtual Task<Result<Chunk>> next() = 0;
+};
+
+// An opened version: what it is, and the right to read it for as long as this object lives.
+class OpenObject {
+ public:
+  virtual ~OpenObject() = default;
+  virtual const ObjectInfoPtr& info() const = 0;
+  // Bytes [offset, offset + length), inside the object. The OpenObject outlives the reader.
+  virtual std::unique_ptr<ObjectReader> read(std::uint64_t offset, std::uint64_t length) = 0;
+};
+
+struct ObjectStoreOptions {
+  std::size_t cache_bytes = 512 * 1024 * 1024;   // verified bytes of hot small objects
+  std::size_t cached_records_max = 65'536;       // head rows kept decoded
+  std::uint32_t buffer_wait_ms_max = 10'000;     // longest wait for request memory, then Errc::overloaded
+  std::uint32_t inline_body_bytes_max = 1024 * 1024;  // up to here a body goes through group commit
+  std::int64_t completed_upload_kept_ms = 7LL * 24 * 3600 * 1000;  // a finished Complete is remembered
+};
+
+class ObjectStore {
+ public:
+  // `request_pool` holds bodies in flight, `cache_pool` the memory cache (its budget is the cache's bound).
+  ObjectStore(metadata::MetadataStore& metadata, segment::SegmentStore& segments, io::BufferPool& request_pool,
+              io::BufferPool& cache_pool, Clock& clock, MetricsRegistry& metrics, ObjectStoreOptions options = {});
+  ~ObjectStore();
+
+  // Reads what the store needs before it serves (number leases). Once, after SegmentStore::recover().
+  Task<Result<>> recover();
+
+  // --- Buckets. Errors: bucket_exists, bucket_not_found, bucket_not_empty.
+  Task<Result<>> create_bucket(BucketInfo bucket);
+  Task<Result<BucketInfo>> bucket(std::string name);
+  Task<Result<>> remove_bucket(std::string name);  // open uploads do not stop it; they end with it
+  // At most `limit` buckets with name > after, with `prefix`, owned by `owner_id` (empty: any).
+  Task<Result<BucketPage>> list_buckets(std::string owner_id, std::string prefix, std::string after,
+                                        std::uint32_t limit);
+
+  // --- Objects. Every call that names a bucket may fail with bucket_not_found.
+  // The PUT. The body is not read when the bucket is absent or the condition already fails.
+  Task<Result<ObjectInfoPtr>> put(ObjectKey key, PutOptions options, BodySource& body);
+  Task<Result<ObjectInfoPtr>> head(ObjectKey key);                   // not_found
+  Task<Result<std::unique_ptr<OpenObject>>> open(ObjectKey key);     // not_found
+  // Succeeds for an absent key too, unless a condition is given: if_match on an absent key succeeds (204),
+  // a size or time condition on one fails with precondition_failed.
+  Task<Result<>> remove(ObjectKey key, RemoveCondition condition);
+  // Up to 1,000 keys in few transactions; one result a request, in order.
+  Task<std::vector<Result<>>> remove_many(std::string bucket, std::vector<RemoveRequest> requests);
+  // Makes `target` a copy of `source` as it is now. Large bodies are shared, not copied.
+  Task<Result<ObjectInfoPtr>> copy(const OpenObject& source, ObjectKey target, CopyOptions options);
+  // Replaces the tags of the current version; its modification time stays.
+  Task<Result<>> set_tags(ObjectKey key, NameValues tags);
+  Task<Result<ObjectPage>> list(std::string bucket, ListOptions options);
+
+  // --- Multipart uploads. upload_not_found for an id that never was, was aborted or belongs to another key.
+  Task<Result<UploadInfo>> create_upload(ObjectKey key, UploadOptions options);
+  Task<Result<UploadInfo>> upload(ObjectKey key, std::string upload_id);
+  // 1 <= number <= kPartNumberMax. The last put_part of a number to finish counts.
+  Task<Result<PartInfo>> put_part(ObjectKey key, std::string upload_id, std::uint32_t number, BodySource& body);
+  // Names the parts as the object; copies no byte. A repeat within completed_upload_kept_ms gives the same
+  // answer and writes nothing. Errors: part_not_found, part_order, part_too_small (details in `failure` if
+  // not null), size_mismatch, checksum_mismatch, checksum_type_mismatch, those of WriteCondition.
+  Task<Result<ObjectInfoPtr>> complete_upload(ObjectKey key, std::string upload_id, std::vector<CompletedPart> parts,
+                                              CompleteOptions options, CompleteFailure* failure);
+  Task<Result<>> abort_upload(ObjectKey key, std::string upload_id);
+  // Parts with number > number_after, at most `limit`.
+  Task<Result<PartPage>> list_parts(ObjectKey key, std::string upload_id, std::uint32_t number_after,
+                                    std::uint32_t limit);
+  Task<Result<UploadPage>> list_uploads(std::string bucket, UploadListOptions options);
+
+  io::BufferPool& request_pool();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace storage

@@ -1,0 +1,1 @@
+#include "storage/segment/segment_store.h"

@@ -1,0 +1,119 @@
+// DriveSet: the drives of one store, their superblocks and their states.
+//
+// A store's first start on blank drives formats them: one store uuid, one uuid and member number a drive, the
+// member table in every superblock, m by the number of members. Later starts read the table from any member:
+// a member that is absent is `missing`, and the store serves without it. Blank drives beside members of an
+// existing store are left alone (logged).
+//
+// Refused, each with a sentence in `why` that says what to do: a drive of another store, a retired uuid, two
+// drives with one uuid, a drive in use by another process, an unknown incompatible feature bit, drives too
+// small, a superblock of which no copy is sound, fewer than k members of any segment's geometry... (see .cpp).
+//
+// Threads    state queries from any thread. open() and write_mirror_set() are tasks.
+// Lifetime   outlives the SegmentStore and the metadata mirror.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "erasure/codec.h"
+#include "storage/base/result.h"
+#include "storage/base/task.h"
+#include "storage/io/drive.h"
+
+namespace storage::segment {
+
+struct DriveSpec {
+  std::string path;
+  std::uint64_t capacity_bytes = 0;  // 0: for a directory, an even share of 80 % of its file system's free space
+};
+
+enum class DriveStatus : std::uint8_t {
+  alive,    // takes reads and writes
+  suspect,  // a write failed: read from, not written to
+  lost,     // gone while running
+  missing,  // a member that was not there at start
+};
+
+struct MemberInfo {
+  std::uint32_t number;  // stable, 0-based, in the member table
+  std::string uuid;      // 32 hex digits
+  std::string path;      // as given, or as last known when missing
+  DriveStatus status;
+  std::uint64_t capacity_bytes;
+  std::uint64_t zone_bytes;
+  std::uint32_t zones;
+};
+
+// Which members hold mirrors of the metadata store, as of `epoch` (design: only mirrors of the newest set may
+// win). Persisted in every superblock.
+struct MirrorSet {
+  std::uint64_t epoch = 0;
+  std::vector<std::uint32_t> members;
+};
+
+class DriveSet {
+ public:
+  struct Options {
+    std::vector<DriveSpec> drives;
+    io::Engine engine = io::Engine::io_uring;
+    std::vector<std::span<std::byte>> registered;  // arenas for io_uring registration
+    // Opens one drive; a seam for simulated drives. Default: io::open_file_drive with capacity and create.
+    std::function<Result<std::unique_ptr<io::Drive>>(const DriveSpec&, bool create, std::string& why)> opener;
+    // Randomness for uuids; default: the system's. 16 bytes a call.
+    std::function<std::array<std::uint8_t, 16>()> random_id;
+  };
+
+  static Task<Result<std::unique_ptr<DriveSet>>> open(Options options, std::string& why);
+  ~DriveSet();
+
+  const std::string& store_uuid() const;
+  unsigned parity() const;  // m of the store
+  bool created() const;     // open() formatted the drives
+
+  // k for `alive` domains under this store's m: the largest of the design's table that fits; 0 when fewer than
+  // m + 1 are alive (read-only).
+  erasure::Scheme scheme_for(unsigned alive) const;
+
+  std::vector<MemberInfo> members() const;
+  std::uint64_t zone_bytes() const;  // one for all drives of the store
+
+  // Null unless the member is alive or suspect.
+  io::Drive* drive(std::uint32_t member) const;
+  DriveStatus status(std::uint32_t member) const;
+  unsigned alive_count() const;
+
+  // The byte on the drive where zone `zone` starts.
+  std::uint64_t zone_offset(std::uint32_t zone) const;
+
+  // A failed write makes a drive suspect, a failed read is only counted; ENODEV, ENXIO and drive_lost make it lost.
+  // Logged once per change of state.
+  void report_error(std::uint32_t member, io::Operation::Kind kind, Error error);
+
+  // Looks whether each drive is still there (Drive::present) once a second until cancelled.
+  Task<> watch();
+
+  // Called, on any thread, after a member's status changed.
+  void on_status_change(std::function<void(std::uint32_t member, DriveStatus)> listener);
+
+  // The newest mirror set found in any superblock at open(), or as last written.
+  MirrorSet mirror_set() const;
+  // Writes `set` durably to both superblock copies of every live drive; fails if fewer than all of the live
+  // drives took it and those that failed could not be marked lost.
+  Task<Result<>> write_mirror_set(MirrorSet set);
+
+  // Directory for a metadata mirror on this member: `<drive>/metadata`; empty if the drive is no directory.
+  std::string metadata_directory(std::uint32_t member) const;
+
+ private:
+  struct State;
+  explicit DriveSet(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace storage::segment

@@ -1,0 +1,169 @@
+// SegmentStore: bytes made durable on k+m drives as erasure-coded stripes, and read back verified.
+//
+// Durability  append() and append_stream() complete only when all k+m shards of every stripe of the body were
+//             written durably (Drive's contract). Nothing names the bytes yet: the caller commits the
+//             extents next. A crash in between leaves bytes that no record names.
+// Reads       every byte returned was checked against the extent's CRC or its block CRCs in this call
+//             (invariant 9). A bad CRC, an error or a missing drive is answered by decoding k other shards,
+//             and the damaged shard is queued for repair.
+// Threads     any executor; calls resume on the caller's. Lifetime: the store outlives its calls and
+//             extents' pins; stop() first, then destroy.
+// Errors      Errc::no_space, Errc::read_only (fewer than m+1 domains alive), Errc::overloaded,
+//             Errc::corrupt_data (fewer than k good shards), a ByteSource's own error unchanged.
+// Format      byte by byte in storage/segment/README.md.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "storage/base/byte_source.h"
+#include "storage/base/clock.h"
+#include "storage/base/metrics.h"
+#include "storage/base/result.h"
+#include "storage/base/task.h"
+#include "storage/io/buffer.h"
+#include "storage/segment/drive_set.h"
+
+namespace storage::segment {
+
+using SegmentId = std::uint64_t;               // never reused; 0 is none
+using BlobId = std::array<std::uint8_t, 16>;   // random, chosen before a blob's first byte
+
+// Where (part of) a blob's bytes lie. The stripe's address space is shard 0's payload, then shard 1's, ...
+// shard k-1's; an extent is a contiguous piece of it.
+struct Extent {
+  SegmentId segment = 0;
+  std::uint32_t stripe_block = 0;   // the stripe's first block in each zone, in blocks of 4096 bytes
+  std::uint16_t header_blocks = 0;  // blocks of shard header in front of the payload
+  std::uint16_t shard_blocks = 0;   // P / 4096: payload blocks per shard
+  std::uint32_t begin = 0;          // first byte, in the stripe's address space
+  std::uint32_t length = 0;         // bytes
+  std::uint32_t crc = 0;            // CRC-32C of the bytes
+  friend bool operator==(const Extent&, const Extent&) = default;
+};
+
+// Keeps a segment from being freed while its extents await their commit or are being read. Movable.
+class SegmentPin {
+ public:
+  SegmentPin() = default;
+  explicit SegmentPin(std::shared_ptr<void> hold) : hold_(std::move(hold)) {}
+
+ private:
+  std::shared_ptr<void> hold_;
+};
+
+struct Appended {
+  Extent extent;
+  SegmentPin pin;  // hold until the commit that names the extent returned
+};
+
+// What the shard directory says of a piece. Bucket and key serve disasters only.
+struct PieceName {
+  BlobId blob{};
+  std::string bucket;
+  std::string key;
+};
+
+// Bytes in a pool buffer: buffer.data() + offset, `length` of them.
+struct Slice {
+  io::Buffer buffer;
+  std::size_t offset = 0;
+  std::size_t length = 0;
+  std::span<const std::byte> bytes() const { return {buffer.data() + offset, length}; }
+};
+
+struct SegmentRecord {
+  enum class State : std::uint8_t { open = 1, sealed = 2 };
+  struct Member {
+    std::uint32_t drive;  // member number in the store's table (DriveSet)
+    std::uint32_t zone;
+  };
+  SegmentId id = 0;
+  std::uint32_t data = 0;    // k
+  std::uint32_t parity = 0;  // m
+  std::uint64_t epoch = 0;   // the writer's: a segment of another epoch accepts no append
+  State state = State::open;
+  std::int64_t created_ms = 0;
+  std::vector<Member> members;  // k + m, by shard number; this is the truth about where shards lie
+};
+
+// Where segment records are kept: the metadata store, seen from here. Each call is durable when it returns.
+class SegmentCatalog {
+ public:
+  virtual ~SegmentCatalog() = default;
+  struct Loaded {
+    std::vector<SegmentRecord> records;  // ascending by id
+    SegmentId highest_id = 0;            // ever used, freed ones included
+  };
+  virtual Task<Result<Loaded>> load() = 0;
+  virtual Task<Result<>> add(SegmentRecord record) = 0;      // also raises highest_id
+  virtual Task<Result<>> replace(SegmentRecord record) = 0;  // sealed, or members moved
+  virtual Task<Result<>> remove(std::vector<SegmentId> ids) = 0;
+};
+
+struct SegmentStoreOptions {
+  std::uint32_t shard_bytes_max = 1024 * 1024;       // largest P; lowered where zones are small
+  std::uint32_t small_body_bytes_max = 1024 * 1024;  // largest append()
+  std::uint32_t batches_in_flight_max = 2;           // stripes of append() being written at once
+  std::uint32_t queue_bytes_max = 64 * 1024 * 1024;  // bodies waiting in append(); beyond: Errc::overloaded after a wait
+  std::uint32_t wait_ms_max = 10'000;                // longest wait for memory or queue room
+  std::uint32_t prepared_zones = 2;                  // zones a drive keeps written ahead of need
+  std::uint32_t repairs_max = 1024;                  // damaged shards remembered for repair
+};
+
+class SegmentStore {
+ public:
+  // `epoch` is this process's, greater than every earlier one. All references outlive the store.
+  SegmentStore(DriveSet& drives, SegmentCatalog& catalog, io::BufferPool& pool, Clock& clock,
+               MetricsRegistry& metrics, std::uint64_t epoch, SegmentStoreOptions options = {});
+  ~SegmentStore();
+
+  // Loads the catalogue, seals what an earlier process left open, computes the free zones. Once, before any
+  // other call. Cost: proportional to the number of segments, no drive is read.
+  Task<Result<>> recover();
+
+  // Starts background work (zone preparation, repairs) on `executor`; stop() ends and joins it.
+  void start(Executor executor);
+  Task<> stop();
+
+  // Writes a body of 1..small_body_bytes_max bytes; shares its stripe with whatever else waits at that moment
+  // (group commit). The caller keeps `bytes` alive until the call returns.
+  Task<Result<Appended>> append(PieceName name, std::span<const std::byte> bytes);
+
+  // Writes a body of any length in full stripes while it arrives: `head` (may be empty), then `source` to its
+  // end. Memory: two stripes. One extent per stripe, in order; an empty body has none.
+  // The caller keeps `head` and `source` alive until the call returns.
+  Task<Result<std::vector<Appended>>> append_stream(PieceName name, std::span<const std::byte> head,
+                                                    ByteSource& source);
+
+  // Reads bytes [begin, begin + length) of an extent into one buffer of `into_pool` (contiguous, verified).
+  // length >= 1, at most kMaxBufferBytes - 3 blocks. A whole extent that lies in one shard is one drive read.
+  // Large extents are read best in the pieces that piece_bytes() names.
+  Task<Result<Slice>> read(Extent extent, std::uint32_t begin, std::uint32_t length, io::BufferPool& into_pool);
+
+  // From byte `begin` of an extent, how many bytes make one efficient read (to the end of the shard).
+  std::uint32_t piece_bytes(const Extent& extent, std::uint32_t begin) const;
+
+  // A pin for reading; empty Result (Errc::not_found) when the segment was freed.
+  Result<SegmentPin> pin(SegmentId segment);
+
+  struct Usage {
+    std::uint64_t zones_total = 0;  // over all live drives
+    std::uint64_t zones_free = 0;
+    std::uint64_t zone_bytes = 0;
+    std::uint64_t segments = 0;
+    std::uint64_t queue_bytes = 0;    // bodies waiting in append()
+    std::uint64_t repairs_queued = 0;
+  };
+  Usage usage() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace storage::segment
