@@ -64,7 +64,8 @@ void add_drives(const std::string& text, std::uint64_t capacity_bytes, const std
   std::string why;
   if (!expand_braces(text, paths, why)) throw ConfigError(why);
   for (const std::string& path : paths) {
-    const std::filesystem::path whole = std::filesystem::path(path).is_absolute() ? path : base / path;
+    const std::filesystem::path given(path);
+    const std::filesystem::path whole = given.is_absolute() ? given : base / given;
     config.drives.push_back({whole.lexically_normal().string(), capacity_bytes});
   }
 }

@@ -31,16 +31,15 @@ Task<Result<>> RequestBody::send_continue() {
   co_return co_await connection_.write(std::as_bytes(std::span(kContinue)), {});
 }
 
-Error RequestBody::failure(Error error) const {
+Error RequestBody::failure() const {
   if (connection_.expired()) return api::BodyErrc::http_body_timeout;
-  if (error.category() == boost::asio::error::get_ssl_category()) return api::BodyErrc::http_body_truncated;
   return api::BodyErrc::http_body_truncated;
 }
 
 Task<Result<std::size_t>> RequestBody::read(std::span<std::byte> into) {
   if (expect_continue_) {
     Result<> sent = co_await send_continue();
-    if (!sent) co_return failure(sent.error());
+    if (!sent) co_return failure();
   }
   if (finished_ || into.empty()) co_return std::size_t{0};
   connection_.set_deadline(kBodyStall);
@@ -57,7 +56,7 @@ Task<Result<std::size_t>> RequestBody::read_sized(std::span<std::byte> into) {
     leftover_ = leftover_.subspan(count);
   } else {
     Result<std::size_t> received = co_await connection_.read_some(into.first(wanted));
-    if (!received) co_return failure(received.error());
+    if (!received) co_return failure();
     if (*received == 0) co_return api::BodyErrc::http_body_truncated;
     count = *received;
   }
@@ -92,7 +91,7 @@ Task<Result<std::size_t>> RequestBody::read_chunked(std::span<std::byte> into) {
     const std::size_t kept = leftover_.size();
     if (kept > 0) std::memmove(scratch_.data(), leftover_.data(), kept);
     Result<std::size_t> received = co_await connection_.read_some(scratch_.subspan(kept));
-    if (!received) co_return failure(received.error());
+    if (!received) co_return failure();
     if (*received == 0) co_return api::BodyErrc::http_body_truncated;
     leftover_ = scratch_.first(kept + *received);
   }

@@ -32,7 +32,7 @@ class RequestBody final : public api::HttpBody {
  private:
   Task<Result<std::size_t>> read_sized(std::span<std::byte> into);
   Task<Result<std::size_t>> read_chunked(std::span<std::byte> into);
-  Error failure(Error error) const;
+  Error failure() const;  // of a read or write that ended early
 
   Connection& connection_;
   Parser& parser_;

@@ -9,6 +9,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_future.hpp>
 #include <future>
 #include <thread>
 
@@ -104,7 +105,7 @@ tcp::endpoint Process::resolve(const std::string& address) {
   split_address(address, host, port);
   asio::io_context context;
   tcp::resolver resolver(context);
-  return resolver.resolve(host, std::to_string(port), tcp::resolver::passive)->endpoint();
+  return resolver.resolve(host, std::to_string(port), tcp::resolver::passive).begin()->endpoint();
 }
 
 bool Process::listen(std::string& why) {

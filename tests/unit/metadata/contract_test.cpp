@@ -7,7 +7,7 @@
 #include "storage/metadata/mirror_store.h"
 #include "storage/metadata/rocks_engine.h"
 #include "tests/support/run_task.h"
-#include "tests/support/temporary_directory.h"
+#include "tests/support/scratch_directory.h"
 
 namespace storage::metadata {
 namespace {
@@ -26,14 +26,14 @@ struct MemorySubject final : Subject {
 };
 
 struct MirrorSubject final : Subject {
-  tests::TemporaryDirectory directory;
+  tests::ScratchDirectory directory;
   RocksShared rocks{16 * 1024 * 1024};
   MetricsRegistry metrics;
   std::unique_ptr<MirrorStore> mirrors;
 
   MirrorSubject() {
     MirrorOptions options;
-    for (std::uint32_t i = 0; i < 3; ++i) options.locations.push_back({i, directory.path(std::to_string(i))});
+    for (std::uint32_t i = 0; i < 3; ++i) options.locations.push_back({i, directory.file(std::to_string(i))});
     options.copies = 3;
     options.open = [this](const std::string& path, bool wipe) { return rocks.open(path, wipe); };
     options.publish = [](Membership) { return success(); };
