@@ -36,13 +36,16 @@ Tables expand(unsigned columns, unsigned rows, const std::vector<std::uint8_t>& 
 }
 
 // Applies expanded `tables` (rows x columns) to the source shards.
-void apply(std::size_t length, const Tables& tables, std::span<const Shard> source, std::span<const Shard> target) {
+void apply(std::size_t length, const Tables& tables, std::span<const Shard> source,
+           std::span<const Shard> target) {
   std::array<unsigned char*, kDataShardsMax> from;
   std::array<unsigned char*, kShardsMax> to;
   for (std::size_t done = 0; done < length;) {
     const std::size_t piece = std::min(length - done, kPieceBytesMax);
-    for (std::size_t i = 0; i < source.size(); ++i) from[i] = reinterpret_cast<unsigned char*>(source[i]) + done;
-    for (std::size_t i = 0; i < target.size(); ++i) to[i] = reinterpret_cast<unsigned char*>(target[i]) + done;
+    for (std::size_t i = 0; i < source.size(); ++i)
+      from[i] = reinterpret_cast<unsigned char*>(source[i]) + done;
+    for (std::size_t i = 0; i < target.size(); ++i)
+      to[i] = reinterpret_cast<unsigned char*>(target[i]) + done;
     ec_encode_data(static_cast<int>(piece), static_cast<int>(source.size()), static_cast<int>(target.size()),
                    const_cast<unsigned char*>(tables.data()), from.data(), to.data());
     done += piece;

@@ -15,7 +15,8 @@ namespace {
 // Row of shard `shard` in the generator matrix: a unit vector for data, coefficients for parity.
 void generator_row(unsigned data, unsigned shard, std::uint8_t* row) {
   for (unsigned column = 0; column < data; ++column) {
-    row[column] = shard < data ? static_cast<std::uint8_t>(shard == column) : coefficient(shard - data, column);
+    row[column] =
+        shard < data ? static_cast<std::uint8_t>(shard == column) : coefficient(shard - data, column);
   }
 }
 

@@ -13,8 +13,8 @@ namespace erasure {
 std::vector<std::uint8_t> invert(unsigned n, std::vector<std::uint8_t> matrix);
 
 // Rows, one for each of `lost`, of `data` coefficients each: shard lost[r] = sum of row r over the shards
-// `present` (ascending, exactly `data` of them), numbered as in Codec. Every such set is invertible, because the
-// parity rows are a Cauchy matrix with scaled columns.
+// `present` (ascending, exactly `data` of them), numbered as in Codec. Every such set is invertible, because
+// the parity rows are a Cauchy matrix with scaled columns.
 std::vector<std::uint8_t> decode_matrix(unsigned data, std::span<const unsigned> present,
                                         std::span<const unsigned> lost);
 

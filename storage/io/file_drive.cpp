@@ -258,8 +258,8 @@ EngineChoice choose_engine() {
   std::string features;
   const int error = probe_ring(features);
   if (error == 0) return {Engine::io_uring, features};
-  return {Engine::thread_pool, fmt::format("the kernel or a container's filter refuses io_uring: {}",
-                                           std::strerror(error))};
+  return {Engine::thread_pool,
+          fmt::format("the kernel or a container's filter refuses io_uring: {}", std::strerror(error))};
 }
 
 Result<std::unique_ptr<Drive>> open_file_drive(const FileDriveOptions& options, std::string& why) {

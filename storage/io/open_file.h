@@ -30,8 +30,8 @@ struct OpenFile {
   OpenFile& operator=(const OpenFile&) = delete;
   ~OpenFile();  // closes, which gives up the lock
 
-  // Turns the result of a system call (bytes, or a negative errno) into the error of `operation`, and remembers
-  // what it teaches about the file.
+  // Turns the result of a system call (bytes, or a negative errno) into the error of `operation`, and
+  // remembers what it teaches about the file.
   Error finish(const Operation& operation, std::int64_t result);
 };
 

@@ -32,8 +32,8 @@ constexpr std::size_t kRegisteredPieceBytes = std::size_t{1} << 30;
 constexpr std::size_t kRegisteredPiecesMax = 1024;
 constexpr std::uint64_t kCancelTag = ~std::uint64_t{0};
 
-// Completions are delivered when the thread enters the kernel anyway, without an interrupt, and the kernel may
-// leave out locks. Older kernels know neither flag.
+// Completions are delivered when the thread enters the kernel anyway, without an interrupt, and the kernel
+// may leave out locks. Older kernels know neither flag.
 constexpr unsigned kPreferredFlags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN;
 
 int make_ring(unsigned entries, io_uring& ring, unsigned& flags) {
@@ -162,9 +162,10 @@ void Ring::State::register_arenas(const std::shared_ptr<const Arenas>& wanted) {
       pieces.push_back({arena.data() + at, std::min(kRegisteredPieceBytes, arena.size() - at)});
     }
   }
-  const int result = pieces.size() > kRegisteredPiecesMax
-                         ? -EINVAL
-                         : io_uring_register_buffers(&ring, pieces.data(), static_cast<unsigned>(pieces.size()));
+  const int result =
+      pieces.size() > kRegisteredPiecesMax
+          ? -EINVAL
+          : io_uring_register_buffers(&ring, pieces.data(), static_cast<unsigned>(pieces.size()));
   registered = result == 0;
   static std::atomic<bool> told{false};
   if (!registered && !told.exchange(true)) {
@@ -201,13 +202,15 @@ bool Ring::State::prepare(Request& request) {
   const int buffer = buffer_index(*request.file, memory);
   if (request.operation.kind == Operation::Kind::read) {
     if (buffer >= 0) {
-      io_uring_prep_read_fixed(entry, descriptor_of_file, memory.data(), size, request.operation.offset, buffer);
+      io_uring_prep_read_fixed(entry, descriptor_of_file, memory.data(), size, request.operation.offset,
+                               buffer);
     } else {
       io_uring_prep_read(entry, descriptor_of_file, memory.data(), size, request.operation.offset);
     }
   } else {
     if (buffer >= 0) {
-      io_uring_prep_write_fixed(entry, descriptor_of_file, memory.data(), size, request.operation.offset, buffer);
+      io_uring_prep_write_fixed(entry, descriptor_of_file, memory.data(), size, request.operation.offset,
+                                buffer);
     } else {
       io_uring_prep_write(entry, descriptor_of_file, memory.data(), size, request.operation.offset);
     }
@@ -237,7 +240,8 @@ void Ring::State::flush() {
     while (!waiting.empty()) {
       Request request = std::move(waiting.front());
       waiting.pop_front();
-      thread_pool::submit(*request.file, context.get_executor(), request.operation, std::move(request.completion));
+      thread_pool::submit(*request.file, context.get_executor(), request.operation,
+                          std::move(request.completion));
     }
     return;
   }

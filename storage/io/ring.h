@@ -1,4 +1,5 @@
-// Ring: the io_uring of one io_context, found and made through the context's services. Private to this folder.
+// Ring: the io_uring of one io_context, found and made through the context's services. Private to this
+// folder.
 //
 // Threads   start() and everything else on the one thread that runs the context. The kernel's ring is made
 //           in the first turn of the event loop that has operations, so on that thread (SINGLE_ISSUER).
@@ -6,14 +7,14 @@
 // Lifetime  the context's destructor waits for operations in flight and drops their handlers unrun.
 // Bounds    kInFlightMax operations in the kernel, kOperationsMax with those that wait, first in first out;
 //           beyond it Errc::overloaded, posted.
-// Fallback  a kernel that refuses the ring at that late moment (memory, limits): the thread pool, logged once.
+// Fallback  a kernel that refuses the ring at that late moment (memory, limits): the thread pool, logged
+// once.
 #pragma once
 
+#include <boost/asio/execution_context.hpp>
 #include <cstddef>
 #include <memory>
 #include <string>
-
-#include <boost/asio/execution_context.hpp>
 
 #include "storage/io/open_file.h"
 

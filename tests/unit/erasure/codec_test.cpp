@@ -64,8 +64,8 @@ void expect_rebuilt(const Codec& codec, Stripe& stripe, std::uint32_t lost_bits,
   for (auto& bytes : made) target.push_back(bytes.data());
   codec.rebuild(length, present, source, lost, target);
   for (std::size_t i = 0; i < lost.size(); ++i) {
-    ASSERT_EQ(made[i], stripe.shards[lost[i]]) << codec.scheme().data << "+" << codec.scheme().parity << " lost "
-                                               << lost_bits << " shard " << lost[i];
+    ASSERT_EQ(made[i], stripe.shards[lost[i]]) << codec.scheme().data << "+" << codec.scheme().parity
+                                               << " lost " << lost_bits << " shard " << lost[i];
   }
 }
 
@@ -86,7 +86,8 @@ TEST(Coefficient, TheFirstParityIsTheXorOfTheData) {
 
 // These bytes are on drives: a change here is a change of the on-disk format.
 TEST(Coefficient, GoldenRows) {
-  const std::array<std::array<std::uint8_t, 16>, 4> rows{{{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+  const std::array<std::array<std::uint8_t, 16>, 4> rows{
+      {{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
        {85, 26, 28, 160, 205, 125, 177, 229, 48, 72, 44, 38, 104, 82, 244, 3},
        {94, 59, 55, 169, 212, 124, 249, 132, 79, 91, 147, 99, 5, 246, 167, 211},
        {38, 255, 253, 44, 204, 48, 72, 133, 118, 104, 82, 218, 3, 7, 186, 244}}};
@@ -104,9 +105,8 @@ TEST(Codec, GoldenParity) {
   std::vector<Shard> pointers;
   for (auto& shard : shards) pointers.push_back(shard.data());
   codec.encode(5, std::span(pointers).first(4), std::span(pointers).subspan(4));
-  const std::array<std::array<unsigned, 5>, 3> parity{{{8, 60, 128, 60, 8},
-       {132, 197, 237, 20, 150},
-       {130, 199, 89, 32, 254}}};
+  const std::array<std::array<unsigned, 5>, 3> parity{
+      {{8, 60, 128, 60, 8}, {132, 197, 237, 20, 150}, {130, 199, 89, 32, 254}}};
   for (unsigned row = 0; row < 3; ++row) {
     for (unsigned j = 0; j < 5; ++j) {
       EXPECT_EQ(static_cast<unsigned>(shards[4 + row][j]), parity[row][j]);

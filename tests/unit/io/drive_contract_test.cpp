@@ -246,11 +246,14 @@ TEST_P(DriveContract, AContextThatDiesWaitsForItsOperations) {
 
 INSTANTIATE_TEST_SUITE_P(Engines, DriveContract,
                          ::testing::Values(Kind::simulated, Kind::io_uring, Kind::thread_pool),
-                         [](const auto& info) {
-                           switch (info.param) {
-                             case Kind::simulated: return "simulated";
-                             case Kind::io_uring: return "io_uring";
-                             case Kind::thread_pool: return "thread_pool";
+                         [](const auto& parameter) {
+                           switch (parameter.param) {
+                             case Kind::simulated:
+                               return "simulated";
+                             case Kind::io_uring:
+                               return "io_uring";
+                             case Kind::thread_pool:
+                               return "thread_pool";
                            }
                            return "unknown";
                          });

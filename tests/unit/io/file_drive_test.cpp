@@ -183,13 +183,15 @@ void forbid(unsigned system_call) {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   }};
   const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) {
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) {
     std::perror("seccomp");
     ::_exit(2);
   }
 }
 
-// In a child: with `system_call` forbidden the choice falls on threads, and drives work with either engine asked for.
+// In a child: with `system_call` forbidden the choice falls on threads, and drives work with either engine
+// asked for.
 [[noreturn]] void live_without(unsigned system_call, const std::string& path) {
   forbid(system_call);
   const EngineChoice choice = choose_engine();
@@ -224,12 +226,15 @@ class WithoutIoUring : public ::testing::TestWithParam<unsigned> {};
 TEST_P(WithoutIoUring, ThreadsTakeOverAndTheReasonIsTold) {
   ::testing::FLAGS_gtest_death_test_style = "threadsafe";
   tests::ScratchDirectory scratch;
-  EXPECT_EXIT(live_without(GetParam(), scratch.path()), ::testing::ExitedWithCode(0), "lived with .*not permitted");
+  EXPECT_EXIT(live_without(GetParam(), scratch.path()), ::testing::ExitedWithCode(0),
+              "lived with .*not permitted");
 }
 
 INSTANTIATE_TEST_SUITE_P(Calls, WithoutIoUring,
                          ::testing::Values(unsigned{SYS_io_uring_setup}, unsigned{SYS_io_uring_enter}),
-                         [](const auto& info) { return info.param == SYS_io_uring_setup ? "setup" : "enter"; });
+                         [](const auto& parameter) {
+                           return parameter.param == SYS_io_uring_setup ? "setup" : "enter";
+                         });
 
 }  // namespace
 }  // namespace storage::io
