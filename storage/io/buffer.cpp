@@ -35,7 +35,8 @@ constexpr std::size_t class_blocks(std::size_t index) {
   const std::size_t step = (index - 8) % 4;
   return (std::size_t{2} << doubling) * (5 + step);
 }
-static_assert(class_blocks(7) == 8 && class_blocks(8) == 10 && class_blocks(11) == 16 && class_blocks(12) == 20);
+static_assert(class_blocks(7) == 8 && class_blocks(8) == 10 && class_blocks(11) == 16 &&
+              class_blocks(12) == 20);
 static_assert(class_blocks(kClasses - 1) == kBlocksMax);
 
 constexpr std::size_t class_of_blocks(std::size_t blocks) {
@@ -247,7 +248,8 @@ struct BufferPool::State {
   }
 
   void put_large(std::size_t first, std::size_t size_class) {
-    if (large.put(first, size_class)) free_slabs.push_back(static_cast<std::uint32_t>(first / kLargeSlabBlocks));
+    if (large.put(first, size_class))
+      free_slabs.push_back(static_cast<std::uint32_t>(first / kLargeSlabBlocks));
   }
 };
 
@@ -277,8 +279,8 @@ void Buffer::reset() {
 
 BufferPool::BufferPool(std::size_t budget_bytes)
     : state_(std::make_unique<State>(budget_bytes == 0 ? kMaxBufferBytes
-                                                       : (budget_bytes + kMaxBufferBytes - 1) / kMaxBufferBytes *
-                                                             kMaxBufferBytes)) {}
+                                                       : (budget_bytes + kMaxBufferBytes - 1) /
+                                                             kMaxBufferBytes * kMaxBufferBytes)) {}
 
 BufferPool::~BufferPool() { CHECK(used_bytes() == 0); }
 

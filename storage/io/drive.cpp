@@ -19,7 +19,7 @@ Task<Result<>> transfer(Drive& drive, Operation operation) {
       [&drive, operation, executor](auto handler) {
         // std::function wants a copyable callable; the handler of a coroutine is move-only.
         auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-        drive.start(executor, operation, [shared](Error result) { std::move(*shared)(result); });
+        drive.start(executor, operation, [shared](Error result) { std::move (*shared)(result); });
       },
       token);
   if (error) co_return error;

@@ -60,11 +60,11 @@ struct Pending {
   Executor executor;
   Completion completion;
   Error result;
-  std::uint64_t source;            // where a read takes its bytes, where a write lands
+  std::uint64_t source;               // where a read takes its bytes, where a write lands
   std::vector<BlockPointer> landing;  // the blocks of a write as they land; empty: a read or a lost write
-  bool as_given = true;            // what lands is the caller's memory, so it can be compared at the end
-  bool flip = false;               // a read: one wrong bit
-  bool held = false;               // stuck or slow: not posted yet
+  bool as_given = true;               // what lands is the caller's memory, so it can be compared at the end
+  bool flip = false;                  // a read: one wrong bit
+  bool held = false;                  // stuck or slow: not posted yet
   bool stuck = false;
   std::uint64_t release_number = 0;
   std::uint64_t release_ns = 0;
@@ -81,9 +81,9 @@ struct RecentEntry {
 struct Disk {
   SimulatedDiskOptions options;
   bool present = true;
-  std::uint64_t life = 0;      // drives opened in an earlier life are lost
-  std::uint64_t size = 0;      // bytes that exist for reads
-  std::uint64_t prepared = 0;  // end of the furthest completed write, at least
+  std::uint64_t life = 0;                         // drives opened in an earlier life are lost
+  std::uint64_t size = 0;                         // bytes that exist for reads
+  std::uint64_t prepared = 0;                     // end of the furthest completed write, at least
   std::unordered_map<std::uint64_t, Cell> cells;  // by block number
 };
 
@@ -101,7 +101,7 @@ struct SimulatedDisks::State : std::enable_shared_from_this<SimulatedDisks::Stat
              const Operation& operation, Completion completion);
   bool step();
   void deliver(std::uint64_t number);
-  void cut();                                       // needs the mutex, like all below
+  void cut();  // needs the mutex, like all below
   void lose_disk(std::size_t index);
   void prepare_write(Pending& entry, const Fault* fault);
   const Fault* find_fault(std::size_t index, const Operation& operation);
@@ -172,12 +172,18 @@ class SimulatedDrive final : public storage::io::Drive {
 const char* outcome_name(const Fault* fault) {
   if (fault == nullptr) return "started";
   switch (fault->kind) {
-    case Fault::Kind::error: return "error";
-    case Fault::Kind::lost: return "lost";
-    case Fault::Kind::misdirected: return "misdirected";
-    case Fault::Kind::stuck: return "stuck";
-    case Fault::Kind::slow: return "slow";
-    case Fault::Kind::flip: return "flip";
+    case Fault::Kind::error:
+      return "error";
+    case Fault::Kind::lost:
+      return "lost";
+    case Fault::Kind::misdirected:
+      return "misdirected";
+    case Fault::Kind::stuck:
+      return "stuck";
+    case Fault::Kind::slow:
+      return "slow";
+    case Fault::Kind::flip:
+      return "flip";
   }
   return "?";
 }
@@ -390,7 +396,8 @@ Error SimulatedDisks::State::finish(std::uint64_t number, Pending& entry) {
   for (std::size_t i = 0; i < entry.landing.size(); ++i) {
     if (entry.as_given) {
       // The memory belonged to the drive until now.
-      CHECK(std::memcmp(entry.operation.memory.data() + i * kBlockBytes, entry.landing[i]->data(), kBlockBytes) == 0);
+      CHECK(std::memcmp(entry.operation.memory.data() + i * kBlockBytes, entry.landing[i]->data(),
+                        kBlockBytes) == 0);
     }
     Cell& cell = disk.cells[entry.source / kBlockBytes + i];
     if (number + 1 > cell.durable_number) {
@@ -554,7 +561,8 @@ bool SimulatedDisks::step() { return state_->step(); }
 
 void SimulatedDisks::on_operation(std::function<void(const OperationRecord&)> hook) {
   std::lock_guard lock(state_->mutex);
-  state_->hook = hook ? std::make_shared<std::function<void(const OperationRecord&)>>(std::move(hook)) : nullptr;
+  state_->hook =
+      hook ? std::make_shared<std::function<void(const OperationRecord&)>>(std::move(hook)) : nullptr;
 }
 
 void SimulatedDisks::jitter(std::uint32_t turns_max) {
@@ -694,9 +702,9 @@ std::string SimulatedDisks::describe() const {
       text += fmt::format("  #{} {}\n", record.number, entry.outcome);
       continue;
     }
-    text += fmt::format("  #{} {} {} at {} size {}: {}\n", record.number, state_->disks[record.disk].options.name,
-                        record.kind == Operation::Kind::read ? "read" : "write", record.offset, record.size,
-                        entry.outcome);
+    text += fmt::format(
+        "  #{} {} {} at {} size {}: {}\n", record.number, state_->disks[record.disk].options.name,
+        record.kind == Operation::Kind::read ? "read" : "write", record.offset, record.size, entry.outcome);
   }
   return text;
 }

@@ -5,7 +5,8 @@
 // the Drive objects, calls reboot(), opens the disks again and looks at what survived:
 //
 //   SimulatedDisks disks(seed);
-//   SCOPED_TRACE(disks.describe());            // a failure prints the seed; "<< disks.describe()" at the end of an
+//   SCOPED_TRACE(disks.describe());            // a failure prints the seed; "<< disks.describe()" at the end
+//   of an
 //                                              // assertion adds the last operations
 //   for (int i = 0; i < 6; ++i) disks.add({.capacity_bytes = 64 << 20});
 //   disks.cut_power_at(n);                     // for every n: crash enumeration
@@ -16,16 +17,19 @@
 // Durability  A write is visible to reads as soon as it was started, and durable once its handler was called
 //             with success. At a power cut each write whose handler was not called lands wholly, not at all,
 //             or sector by sector at random (512 bytes; torn and reordered). What was durable stays.
-// After a cut every operation, pending or new, completes with Errc::drive_lost and changes nothing, so that the
+// After a cut every operation, pending or new, completes with Errc::drive_lost and changes nothing, so that
+// the
 //             code under test unwinds. Nothing it says then counts: the machine is off.
-// Order       Completions are posted to the operation's executor, never run inside start(). They are delivered
+// Order       Completions are posted to the operation's executor, never run inside start(). They are
+// delivered
 //             in the order of start, unless `jitter_turns` or a fault delays some.
 // Numbers     Every start() of any disk, and every step(), is one operation: 0, 1, 2, ... since construction;
 //             reboot() does not reset the count.
 // Determinism With one thread, the same seed and the same calls give the same trace (trace_digest()).
 // Threads     Any; with several the trace depends on the scheduler. Hooks are called without a lock, inside
 //             start() or step().
-// Misuse      A write whose memory changed before its handler ran, misaligned operations: CHECK. Operations beyond the
+// Misuse      A write whose memory changed before its handler ran, misaligned operations: CHECK. Operations
+// beyond the
 //             capacity: Errc::invalid_argument, as with every Drive.
 // Lifetime    SimulatedDisks and its drives may die in any order. Handlers not yet delivered must be run (run
 //             the context) before reboot(), which CHECKs it; stuck ones are released by the cut.
@@ -70,12 +74,12 @@ struct SimulatedDiskOptions {
 // Which operations a fault hits: among those that match, `skip` are spared, then each is hit with
 // `probability` until `count` were hit.
 struct FaultMatch {
-  std::optional<std::size_t> disk;                          // default: any
-  std::optional<storage::io::Operation::Kind> kind;         // default: reads and writes
-  std::uint64_t begin = 0;                                  // operations that touch a byte of [begin, end)
+  std::optional<std::size_t> disk;                   // default: any
+  std::optional<storage::io::Operation::Kind> kind;  // default: reads and writes
+  std::uint64_t begin = 0;                           // operations that touch a byte of [begin, end)
   std::uint64_t end = std::numeric_limits<std::uint64_t>::max();
   std::uint64_t skip = 0;
-  std::uint64_t count = 1;                                  // kAlways: no end
+  std::uint64_t count = 1;  // kAlways: no end
   double probability = 1.0;
 
   static constexpr std::uint64_t kAlways = std::numeric_limits<std::uint64_t>::max();
@@ -121,8 +125,8 @@ class SimulatedDisks {
   std::size_t add(SimulatedDiskOptions options);
   std::size_t size() const;
 
-  // A Drive over disk `index`, for the current life of the machine: after reboot() operations of drives opened
-  // before it complete with Errc::drive_lost.
+  // A Drive over disk `index`, for the current life of the machine: after reboot() operations of drives
+  // opened before it complete with Errc::drive_lost.
   std::unique_ptr<storage::io::Drive> open(std::size_t index);
 
   // --- Power ---
@@ -131,16 +135,16 @@ class SimulatedDisks {
   void cut_power_at(std::uint64_t number);
   void cut_power();
   bool powered() const;
-  // Starts the machine again after a cut, or after the test has closed everything in order. Faults and a cut that
-  // did not happen are forgotten; the hook and the jitter stay.
+  // Starts the machine again after a cut, or after the test has closed everything in order. Faults and a cut
+  // that did not happen are forgotten; the hook and the jitter stay.
   void reboot();
 
   // --- Operations ---
 
   std::uint64_t operations() const;  // started so far, steps included
   std::size_t pending() const;       // started, handler not yet called
-  // Counts something that is not a drive's, such as a commit of a simulated metadata store, so that a cut can fall
-  // on it. Returns whether the power is on afterwards.
+  // Counts something that is not a drive's, such as a commit of a simulated metadata store, so that a cut can
+  // fall on it. Returns whether the power is on afterwards.
   bool step();
   // Called for each operation before its effect; may inject faults or cut the power. Empty: none.
   void on_operation(std::function<void(const OperationRecord&)> hook);
@@ -159,8 +163,9 @@ class SimulatedDisks {
 
   // --- Faults of disks ---
 
-  // Pulls a disk: present() turns false, its operations complete with Errc::drive_lost; pending writes end as at a
-  // power cut. put_back() returns the same disk; a Drive opened before stays lost, as the kernel's would.
+  // Pulls a disk: present() turns false, its operations complete with Errc::drive_lost; pending writes end as
+  // at a power cut. put_back() returns the same disk; a Drive opened before stays lost, as the kernel's
+  // would.
   void pull(std::size_t index);
   void put_back(std::size_t index);
   // Flips `bits` random bits at rest in [offset, offset + size).
@@ -169,8 +174,8 @@ class SimulatedDisks {
   void peek(std::size_t index, std::uint64_t offset, std::span<std::byte> into) const;
   void poke(std::size_t index, std::uint64_t offset, std::span<const std::byte> bytes);
 
-  // The bytes of a disk at one moment, cheap to keep (blocks are shared). restore() turns the disk into that older
-  // self: the stale drive that returns. It needs no pending operation of the disk (CHECKed).
+  // The bytes of a disk at one moment, cheap to keep (blocks are shared). restore() turns the disk into that
+  // older self: the stale drive that returns. It needs no pending operation of the disk (CHECKed).
   class Image;
   std::shared_ptr<const Image> image(std::size_t index) const;
   void restore(std::size_t index, const std::shared_ptr<const Image>& image);

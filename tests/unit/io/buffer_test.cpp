@@ -42,7 +42,8 @@ TEST(BufferPool, BuffersAreAlignedDisjointAndInsideTheArena) {
   std::size_t used = 0;
   for (int step = 0; step < 20000; ++step) {
     if (out.empty() || random() % 5 < 3) {
-      const std::size_t bytes = random() % 4 == 0 ? 1 + random() % kMaxBufferBytes : 1 + random() % (200 * 1024);
+      const std::size_t bytes =
+          random() % 4 == 0 ? 1 + random() % kMaxBufferBytes : 1 + random() % (200 * 1024);
       Buffer buffer = pool.try_take(bytes);
       if (!buffer) continue;
       ASSERT_EQ(buffer.size(), BufferPool::class_size(bytes));
@@ -50,8 +51,12 @@ TEST(BufferPool, BuffersAreAlignedDisjointAndInsideTheArena) {
       ASSERT_GE(buffer.data(), pool.arena().data());
       ASSERT_LE(buffer.data() + buffer.size(), pool.arena().data() + pool.arena().size());
       const auto next = out.lower_bound(buffer.data());
-      if (next != out.end()) ASSERT_LE(buffer.data() + buffer.size(), next->first);
-      if (next != out.begin()) ASSERT_LE(std::prev(next)->first + std::prev(next)->second.size(), buffer.data());
+      if (next != out.end()) {
+        ASSERT_LE(buffer.data() + buffer.size(), next->first);
+      }
+      if (next != out.begin()) {
+        ASSERT_LE(std::prev(next)->first + std::prev(next)->second.size(), buffer.data());
+      }
       buffer.data()[0] = buffer.data()[buffer.size() - 1] = std::byte{1};
       used += buffer.size();
       out.emplace(buffer.data(), std::move(buffer));
@@ -92,8 +97,8 @@ TEST(BufferPool, MovesLeaveNothingBehind) {
   EXPECT_EQ(pool.used_bytes(), 0u);
 }
 
-Task<> take_and_note(BufferPool& pool, std::size_t bytes, std::uint32_t timeout_ms, int name, std::vector<int>& order,
-                     std::vector<Buffer>& kept) {
+Task<> take_and_note(BufferPool& pool, std::size_t bytes, std::uint32_t timeout_ms, int name,
+                     std::vector<int>& order, std::vector<Buffer>& kept) {
   auto buffer = co_await pool.take(bytes, timeout_ms);
   order.push_back(buffer ? name : -static_cast<int>(buffer.error().value()));
   if (buffer) kept.push_back(std::move(*buffer));
@@ -116,8 +121,8 @@ TEST(BufferPool, WaitersAreServedInTheirOrder) {
   half.reset();
   context.restart();
   context.poll();
-  EXPECT_TRUE(order.empty());       // the large request at the front is not overtaken
-  EXPECT_FALSE(pool.try_take(1));   // not even by who does not wait
+  EXPECT_TRUE(order.empty());      // the large request at the front is not overtaken
+  EXPECT_FALSE(pool.try_take(1));  // not even by who does not wait
   rest.reset();
   context.restart();
   context.poll();

@@ -33,9 +33,8 @@ class SimulatedDriveTest : public ::testing::Test {
 
   // Starts a write and runs nothing.
   void start_write(Drive& drive, std::uint64_t offset, Buffer& buffer, Error& seen) {
-    drive.start(context_.get_executor(), {Operation::Kind::write, offset, buffer.span()}, [&seen](Error error) {
-      seen = error;
-    });
+    drive.start(context_.get_executor(), {Operation::Kind::write, offset, buffer.span()},
+                [&seen](Error error) { seen = error; });
   }
 
   Error write(Drive& drive, std::uint64_t offset, Buffer& buffer) {
@@ -294,7 +293,8 @@ TEST_F(SimulatedDriveTest, DescribeNamesTheSeedAndTheLastOperations) {
   Buffer block = filled(1, 1);
   ASSERT_FALSE(write(*drive, 4096, block));
   EXPECT_NE(disks_.describe().find("GRANARY_TEST_SEED="), std::string::npos);
-  EXPECT_NE(disks_.describe().find("#0 left write at 4096 size 4096: done"), std::string::npos) << disks_.describe();
+  EXPECT_NE(disks_.describe().find("#0 left write at 4096 size 4096: done"), std::string::npos)
+      << disks_.describe();
 }
 
 }  // namespace
