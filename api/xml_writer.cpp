@@ -51,6 +51,8 @@ void XmlWriter::close(std::string_view name) {
   out_ += '>';
 }
 
+void XmlWriter::text(std::string_view text) { append_xml_escaped(out_, text); }
+
 void XmlWriter::element(std::string_view name, std::string_view text) {
   open(name);
   append_xml_escaped(out_, text);

@@ -18,6 +18,7 @@ class XmlWriter {
   void open_root(std::string_view name);  // with S3's namespace
   void open_with(std::string_view name, std::string_view attributes);  // attributes as they shall be printed
   void close(std::string_view name);
+  void text(std::string_view text);
   void element(std::string_view name, std::string_view text);
   void element(std::string_view name, const char* text) { element(name, std::string_view(text)); }
   void element(std::string_view name, std::uint64_t number);
