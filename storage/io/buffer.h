@@ -54,11 +54,14 @@ class BufferPool {
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
 
-  // A buffer of at least `bytes` (1..kMaxBufferBytes), or an empty one when the budget is used up.
+  // A buffer of at least `bytes` (1..kMaxBufferBytes), or an empty one when the budget is used up or a take() waits.
+  // Memory is given to a class in pieces of 1 MiB (buffers up to 128 KiB) or 8 MiB, so a budget below some 64 MiB
+  // can be used up by many classes before its last byte is out.
   Buffer try_take(std::size_t bytes);
 
   // Waits for memory, first come first served, at most `timeout_ms`; then Errc::overloaded. The number of
-  // waiters is bounded by kWaitersMax; beyond it Errc::overloaded at once. Resumes on the caller's executor.
+  // waiters is bounded by kWaitersMax; beyond it Errc::overloaded at once. A cancelled wait ends with
+  // Errc::shutting_down. Resumes on the caller's executor.
   Task<Result<Buffer>> take(std::size_t bytes, std::uint32_t timeout_ms);
 
   // What take() gives for `bytes`.

@@ -9,7 +9,8 @@
 // Lifetime    memory of an operation belongs to the drive until its handler runs; cancellation does not
 //             reach operations. The drive outlives its operations: the owner waits for handlers first.
 // Errors      the system category (EIO, ENOSPC, ...), Errc::io_error for a short transfer,
-//             Errc::drive_lost once the drive is known to be gone.
+//             Errc::drive_lost once the drive is known to be gone, Errc::invalid_argument for a range beyond
+//             the capacity. Reading bytes that were never written may be a short transfer (prepared_bytes()).
 // After an error of a write the bytes of its range are undefined (old, new or a mixture, by 512-byte
 // sectors). Nothing is retried here.
 #pragma once
@@ -88,7 +89,9 @@ struct FileDriveOptions {
   std::uint64_t capacity_bytes = 0;  // 0: a block device's or existing file's size; directories must say
   Engine engine = Engine::io_uring;
   bool create = false;          // make the directory and the file if absent
-  std::vector<std::span<std::byte>> registered;  // arenas to register with each thread's ring
+  // Arenas to register with each thread's ring; mapped as long as the drive is open. Give every drive the same list:
+  // a ring registers that of the first drive it meets, others are used unregistered.
+  std::vector<std::span<std::byte>> registered;
 };
 
 // Opens a drive with O_DIRECT and an exclusive lock (flock). Failures, each with a sentence in `why`: absent
