@@ -3,25 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <boost/asio/post.hpp>
-#include <cerrno>
-#include <cstdlib>
 #include <cstring>
-#include <deque>
-#include <map>
-#include <mutex>
-#include <unordered_map>
 #include <utility>
-#include <vector>
 
 #include "storage/base/check.h"
+#include "tests/support/simulated_state.h"
 
 namespace tests {
-namespace asio = boost::asio;
 
-using storage::Errc;
-using storage::Error;
+using simulated::Block;
+using simulated::bytes_of;
+using simulated::Cell;
+using simulated::Disk;
+using simulated::RecentEntry;
 using storage::Executor;
 using storage::io::Completion;
 using storage::io::kBlockBytes;
@@ -29,6 +23,7 @@ using storage::io::Operation;
 
 namespace {
 
+<<<<<<< HEAD
 constexpr std::size_t kSectorBytes = 512;
 constexpr std::size_t kRecentMax = 48;
 
@@ -134,6 +129,8 @@ struct SimulatedDisks::State : std::enable_shared_from_this<SimulatedDisks::Stat
 
 namespace {
 
+=======
+>>>>>>> io
 class SimulatedDrive final : public storage::io::Drive {
  public:
   SimulatedDrive(std::shared_ptr<SimulatedDisks::State> state, std::size_t index)
@@ -169,6 +166,7 @@ class SimulatedDrive final : public storage::io::Drive {
   std::string name_;
 };
 
+<<<<<<< HEAD
 const char* outcome_name(const Fault* fault) {
   if (fault == nullptr) return "started";
   switch (fault->kind) {
@@ -495,6 +493,10 @@ void SimulatedDisks::State::edit(Disk& disk, std::uint64_t block, const std::fun
   cell.visible = std::move(visible);
 }
 
+=======
+}  // namespace
+
+>>>>>>> io
 SimulatedDisks::SimulatedDisks(std::uint64_t seed) : state_(std::make_shared<State>(seed)) {}
 
 SimulatedDisks::~SimulatedDisks() = default;
@@ -710,27 +712,5 @@ std::string SimulatedDisks::describe() const {
 }
 
 SeededRandom& SimulatedDisks::random() { return state_->random; }
-
-std::uint64_t SeededRandom::next() {
-  state_ += 0x9e3779b97f4a7c15ull;
-  std::uint64_t value = state_;
-  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9ull;
-  value = (value ^ (value >> 27)) * 0x94d049bb133111ebull;
-  return value ^ (value >> 31);
-}
-
-std::uint64_t SeededRandom::below(std::uint64_t bound) {
-  CHECK(bound > 0);
-  return next() % bound;  // the bias is below 2^-32 for every bound that tests use
-}
-
-bool SeededRandom::chance(double probability) {
-  return static_cast<double>(next() >> 11) * 0x1.0p-53 < probability;
-}
-
-std::uint64_t test_seed(std::uint64_t fallback) {
-  const char* text = std::getenv("GRANARY_TEST_SEED");
-  return text == nullptr ? fallback : std::strtoull(text, nullptr, 10);
-}
 
 }  // namespace tests
