@@ -82,9 +82,10 @@ TEST(RequestTarget, QueriesAreDecodedOnceAndNamesHaveNoCase) {
 
 // Items 105, 143.
 TEST(BucketName, Rules) {
-  for (const char* name : {"abc", "a-b", "a.b.c", "0ab", std::string(63, 'a').c_str(), "1.2.3.4a", "my-bucket-1"}) {
+  for (const char* name : {"abc", "a-b", "a.b.c", "0ab", "1.2.3.4a", "my-bucket-1"}) {
     EXPECT_TRUE(api::is_bucket_name(name)) << name;
   }
+  EXPECT_TRUE(api::is_bucket_name(std::string(63, 'a')));
   const std::string long_name(64, 'a');
   for (const char* name : {"", "ab", long_name.c_str(), "Abc", "a_b", "-ab", "ab-", ".ab", "ab.", "a..b", "a.-b", "a-.b",
                            "192.168.1.1", "xn--abc", "sthree-abc", "amzn-s3-demo-x", "abc-s3alias", "abc--ol-s3",
