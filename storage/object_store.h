@@ -258,8 +258,11 @@ class ObjectStore {
               io::BufferPool& cache_pool, Clock& clock, MetricsRegistry& metrics, ObjectStoreOptions options = {});
   ~ObjectStore();
 
-  // Reads what the store needs before it serves (number leases). Once, after SegmentStore::recover().
+  // Checks the format and finishes what a crash cut short. Once, after SegmentStore::recover(), before any call.
   Task<Result<>> recover();
+
+  // Waits for reads that abandoned readers left behind. After the last call and the last reader, before destruction.
+  Task<> stop();
 
   // --- Buckets. Errors: bucket_exists, bucket_not_found, bucket_not_empty.
   Task<Result<>> create_bucket(BucketInfo bucket);
@@ -279,7 +282,8 @@ class ObjectStore {
   Task<Result<>> remove(ObjectKey key, RemoveCondition condition);
   // Up to 1,000 keys in few transactions; one result a request, in order.
   Task<std::vector<Result<>>> remove_many(std::string bucket, std::vector<RemoveRequest> requests);
-  // Makes `target` a copy of `source` as it is now. Large bodies are shared, not copied.
+  // Makes `target` a copy of the opened version. Large bodies are shared, not copied. Errc::not_found: the source was
+  // replaced or removed since it was opened; open it again.
   Task<Result<ObjectInfoPtr>> copy(const OpenObject& source, ObjectKey target, CopyOptions options);
   // Replaces the tags of the current version; its modification time stays.
   Task<Result<>> set_tags(ObjectKey key, NameValues tags);
@@ -303,8 +307,9 @@ class ObjectStore {
 
   io::BufferPool& request_pool();
 
+  struct State;  // known to the files that implement this class only
+
  private:
-  struct State;
   std::unique_ptr<State> state_;
 };
 

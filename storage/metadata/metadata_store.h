@@ -92,6 +92,12 @@ class Transaction {
 
 // The value of a counter row; corrupt_record if it is not 8 bytes.
 Result<std::int64_t> counter_value(const Value& value);
+Value counter_bytes(std::int64_t value);
+
+// For engines. Errc::invalid_argument for an empty or oversized key, Errc::too_large for values or the whole.
+Result<> check_size(const Transaction& transaction);
+// The counter's new value, or Errc::bound_exceeded.
+Result<std::int64_t> add_within(std::int64_t value, const Transaction::Add& add);
 
 // All reads of one point in time. Expires after the engine's configured time.
 class Snapshot {

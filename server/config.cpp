@@ -1,0 +1,271 @@
+#include "server/config.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <stdexcept>
+
+namespace server {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kExpansionMax = 1024;
+
+// A sentence on its way to the operator.
+class ConfigError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+std::string text_of(const json& value, const std::string& name) {
+  if (!value.is_string()) throw ConfigError(fmt::format("\"{}\" must be a text", name));
+  return value.get<std::string>();
+}
+
+std::uint64_t number_of(const json& value, const std::string& name) {
+  if (!value.is_number_unsigned()) throw ConfigError(fmt::format("\"{}\" must be a whole number, 0 or more", name));
+  return value.get<std::uint64_t>();
+}
+
+bool flag_of(const json& value, const std::string& name) {
+  if (!value.is_boolean()) throw ConfigError(fmt::format("\"{}\" must be true or false", name));
+  return value.get<bool>();
+}
+
+std::vector<std::string> texts_of(const json& value, const std::string& name) {
+  if (!value.is_array()) throw ConfigError(fmt::format("\"{}\" must be a list of texts", name));
+  std::vector<std::string> texts;
+  for (const json& each : value) texts.push_back(text_of(each, name));
+  return texts;
+}
+
+using Readers = std::map<std::string, std::function<void(const json&, const std::string&)>>;
+
+// Every key of `object` must have a reader: a misspelt key is an error, not a default.
+void read_object(const json& object, const std::string& name, const Readers& readers) {
+  if (!object.is_object()) throw ConfigError(fmt::format("{} must be an object", name));
+  for (const auto& [key, value] : object.items()) {
+    const auto reader = readers.find(key);
+    if (reader == readers.end()) throw ConfigError(fmt::format("{} has the unknown key \"{}\": remove or correct it", name, key));
+    reader->second(value, key);
+  }
+}
+
+void add_drives(const std::string& text, std::uint64_t capacity_bytes, const std::filesystem::path& base, Config& config) {
+  std::vector<std::string> paths;
+  std::string why;
+  if (!expand_braces(text, paths, why)) throw ConfigError(why);
+  for (const std::string& path : paths) {
+    const std::filesystem::path given(path);
+    const std::filesystem::path whole = given.is_absolute() ? given : base / given;
+    config.drives.push_back({whole.lexically_normal().string(), capacity_bytes});
+  }
+}
+
+void read_drive(const json& value, const std::filesystem::path& base, Config& config) {
+  if (value.is_string()) {
+    add_drives(value.get<std::string>(), 0, base, config);
+    return;
+  }
+  std::string path;
+  std::uint64_t capacity_bytes = 0;
+  read_object(value, "an entry of \"drives\"",
+              {{"path", [&](const json& v, const std::string& n) { path = text_of(v, n); }},
+               {"capacity_bytes", [&](const json& v, const std::string& n) { capacity_bytes = number_of(v, n); }}});
+  if (path.empty()) throw ConfigError("an entry of \"drives\" has no \"path\"");
+  add_drives(path, capacity_bytes, base, config);
+}
+
+api::User read_user(const json& value) {
+  api::User user;
+  const auto text = [](std::string& into) {
+    return [&into](const json& v, const std::string& n) { into = text_of(v, n); };
+  };
+  read_object(value, "an entry of \"users\"",
+              {{"name", text(user.name)},
+               {"id", text(user.id)},
+               {"email", text(user.email)},
+               {"access_key", text(user.access_key)},
+               {"secret_key", text(user.secret_key)}});
+  if (user.access_key.empty() || user.secret_key.empty()) {
+    throw ConfigError("every entry of \"users\" needs an \"access_key\" and a \"secret_key\"");
+  }
+  if (user.name.empty()) user.name = user.access_key;
+  if (user.id.empty()) user.id = user.name;
+  return user;
+}
+
+void read_file(const std::string& file, Config& config) {
+  std::ifstream stream(file);
+  if (!stream) throw ConfigError(fmt::format("the configuration file {} cannot be read", file));
+  json document;
+  try {
+    document = json::parse(stream, nullptr, true, /*ignore_comments=*/true);
+  } catch (const json::exception& error) {
+    throw ConfigError(fmt::format("{} is not JSON: {}", file, error.what()));
+  }
+  const std::filesystem::path base = std::filesystem::absolute(file).parent_path();
+  const auto beside = [&](const std::string& path) {
+    return path.empty() || std::filesystem::path(path).is_absolute() ? path : (base / path).string();
+  };
+  const Readers tls{{"listen", [&](const json& v, const std::string& n) { config.tls.listen = text_of(v, n); }},
+                    {"certificate", [&](const json& v, const std::string& n) { config.tls.certificate = beside(text_of(v, n)); }},
+                    {"key", [&](const json& v, const std::string& n) { config.tls.key = beside(text_of(v, n)); }}};
+  const auto list = [](const json& value, const std::string& name, const std::function<void(const json&)>& each) {
+    if (!value.is_array()) throw ConfigError(fmt::format("\"{}\" must be a list", name));
+    for (const json& entry : value) each(entry);
+  };
+  read_object(
+      document, file,
+      {{"listen", [&](const json& v, const std::string& n) { config.listen = text_of(v, n); }},
+       {"tls", [&](const json& v, const std::string&) { read_object(v, "\"tls\"", tls); }},
+       {"admin_listen", [&](const json& v, const std::string& n) { config.admin_listen = text_of(v, n); }},
+       {"region", [&](const json& v, const std::string& n) { config.region = text_of(v, n); }},
+       {"locations", [&](const json& v, const std::string& n) { config.locations = texts_of(v, n); }},
+       {"domains", [&](const json& v, const std::string& n) { config.domains = texts_of(v, n); }},
+       {"drives",
+        [&](const json& v, const std::string& n) { list(v, n, [&](const json& e) { read_drive(e, base, config); }); }},
+       {"memory_bytes", [&](const json& v, const std::string& n) { config.memory_bytes = number_of(v, n); }},
+       {"users",
+        [&](const json& v, const std::string& n) { list(v, n, [&](const json& e) { config.users.push_back(read_user(e)); }); }},
+       {"threads",
+        [&](const json& v, const std::string& n) { config.threads = static_cast<unsigned>(number_of(v, n)); }},
+       {"connections_max",
+        [&](const json& v, const std::string& n) { config.connections_max = static_cast<unsigned>(number_of(v, n)); }},
+       {"unsafe_anonymous_reads",
+        [&](const json& v, const std::string& n) { config.unsafe_anonymous_reads = flag_of(v, n); }}});
+}
+
+void apply_flags(const Flags& flags, Config& config) {
+  if (!flags.listen.empty()) config.listen = flags.listen;
+  if (!flags.tls_listen.empty()) config.tls.listen = flags.tls_listen;
+  if (!flags.tls_certificate.empty()) config.tls.certificate = flags.tls_certificate;
+  if (!flags.tls_key.empty()) config.tls.key = flags.tls_key;
+  if (!flags.admin_listen.empty()) config.admin_listen = flags.admin_listen;
+  if (!flags.drives.empty()) config.drives.clear();
+  for (const std::string& drive : flags.drives) add_drives(drive, 0, std::filesystem::current_path(), config);
+}
+
+void apply_environment(Config& config) {
+  const char* access_key = std::getenv("GRANARY_ACCESS_KEY");
+  const char* secret_key = std::getenv("GRANARY_SECRET_KEY");
+  if ((access_key == nullptr) != (secret_key == nullptr)) {
+    throw ConfigError("GRANARY_ACCESS_KEY and GRANARY_SECRET_KEY go together: set both or neither");
+  }
+  if (access_key == nullptr) return;
+  if (config.users.empty()) config.users.push_back({"main", "main", "", "", ""});
+  config.users.front().access_key = access_key;
+  config.users.front().secret_key = secret_key;
+}
+
+void check_address(const std::string& address, const char* name) {
+  std::string host;
+  std::uint16_t port = 0;
+  if (!split_address(address, host, port)) {
+    throw ConfigError(fmt::format("{} must be HOST:PORT, but is \"{}\"", name, address));
+  }
+}
+
+void check(const Config& config) {
+  check_address(config.listen, "listen");
+  if (!config.tls.listen.empty()) {
+    check_address(config.tls.listen, "tls.listen");
+    if (config.tls.certificate.empty() || config.tls.key.empty()) {
+      throw ConfigError("TLS needs a certificate and a key: give both");
+    }
+  } else if (!config.tls.certificate.empty() || !config.tls.key.empty()) {
+    throw ConfigError("a TLS certificate or key is given, but no address to listen on: give tls.listen");
+  }
+  if (!config.admin_listen.empty()) check_address(config.admin_listen, "admin_listen");
+  if (config.drives.empty()) throw ConfigError("no drive is given: name at least one directory, file or block device");
+  std::set<std::string> paths;
+  for (const DriveConfig& drive : config.drives) {
+    if (!paths.insert(drive.path).second) throw ConfigError(fmt::format("the drive {} is named twice", drive.path));
+  }
+  if (config.memory_bytes < kMemoryBytesMin) {
+    throw ConfigError(fmt::format("memory_bytes must be at least {}", kMemoryBytesMin));
+  }
+  if (config.connections_max == 0) throw ConfigError("connections_max must be at least 1");
+  if (config.threads > 1024) throw ConfigError("threads must be at most 1024");
+  if (config.region.empty()) throw ConfigError("region must not be empty");
+  if (config.users.empty()) {
+    throw ConfigError("no user is given: set GRANARY_ACCESS_KEY and GRANARY_SECRET_KEY, or \"users\" in the configuration");
+  }
+  std::set<std::string> keys;
+  for (const api::User& user : config.users) {
+    if (!keys.insert(user.access_key).second) throw ConfigError("two users have the same access_key");
+    if (user.secret_key.size() < 8) throw ConfigError("a secret_key must have at least 8 characters");
+  }
+}
+
+}  // namespace
+
+bool split_address(const std::string& text, std::string& host, std::uint16_t& port) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0) return false;
+  host = text.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  const char* begin = text.data() + colon + 1;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(begin, end, port);
+  return error == std::errc() && stop == end && begin != end;
+}
+
+bool expand_braces(const std::string& text, std::vector<std::string>& expanded, std::string& why) {
+  const std::size_t open = text.find('{');
+  const std::size_t close = text.find('}', open == std::string::npos ? 0 : open);
+  if (open == std::string::npos) {
+    expanded.push_back(text);
+    return true;
+  }
+  const std::size_t dots = text.find("...", open);
+  unsigned first = 0;
+  unsigned last = 0;
+  bool sound = close != std::string::npos && dots != std::string::npos && dots < close;
+  if (sound) {
+    const auto number = [&](std::size_t from, std::size_t to, unsigned& value) {
+      const auto [stop, error] = std::from_chars(text.data() + from, text.data() + to, value);
+      return from < to && error == std::errc() && stop == text.data() + to;
+    };
+    sound = number(open + 1, dots, first) && number(dots + 3, close, last) && first <= last &&
+            last - first < kExpansionMax;
+  }
+  if (!sound) {
+    why = fmt::format("\"{}\" has braces that are not {{FIRST...LAST}}, such as /mnt/d{{1...6}}", text);
+    return false;
+  }
+  const bool padded = text[open + 1] == '0' && dots - open - 1 > 1;
+  const std::size_t width = padded ? dots - open - 1 : 0;
+  for (unsigned number = first; number <= last; ++number) {
+    const std::string one = text.substr(0, open) + fmt::format("{:0{}}", number, width) + text.substr(close + 1);
+    if (!expand_braces(one, expanded, why)) return false;
+    if (expanded.size() > kExpansionMax) {
+      why = fmt::format("\"{}\" names more than {} drives", text, kExpansionMax);
+      return false;
+    }
+  }
+  return true;
+}
+
+bool load_config(const Flags& flags, Config& config, std::string& why) {
+  try {
+    if (!flags.config_file.empty()) read_file(flags.config_file, config);
+    apply_flags(flags, config);
+    apply_environment(config);
+    check(config);
+    return true;
+  } catch (const ConfigError& error) {
+    why = error.what();
+    return false;
+  }
+}
+
+}  // namespace server

@@ -1,0 +1,63 @@
+// Configuration: what `granary serve` was told, by file, flags and environment, checked once at start.
+//
+// Errors  parse and check failures come back as one sentence that says what to do.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "api/service.h"
+
+namespace server {
+
+struct DriveConfig {
+  std::string path;
+  std::uint64_t capacity_bytes = 0;  // 0: see README
+};
+
+struct TlsConfig {
+  std::string listen;       // HOST:PORT; empty: no TLS
+  std::string certificate;  // PEM chain
+  std::string key;          // PEM
+};
+
+struct Config {
+  std::string listen = "127.0.0.1:9000";
+  TlsConfig tls;
+  std::string admin_listen;  // empty: no admin port
+  std::string region = "us-east-1";
+  std::vector<std::string> locations;
+  std::vector<std::string> domains;
+  std::vector<DriveConfig> drives;
+  std::uint64_t memory_bytes = 2ULL << 30;
+  std::vector<api::User> users;
+  unsigned threads = 0;         // 0: one a core
+  unsigned connections_max = 16'384;
+  bool unsafe_anonymous_reads = false;
+};
+
+inline constexpr std::uint64_t kMemoryBytesMin = 256ULL << 20;
+
+// What the command line gave; empty strings and vectors: not given.
+struct Flags {
+  std::string config_file;
+  std::string listen;
+  std::string tls_listen;
+  std::string tls_certificate;
+  std::string tls_key;
+  std::string admin_listen;
+  std::vector<std::string> drives;
+};
+
+// File, then flags over it, then the first user from GRANARY_ACCESS_KEY and GRANARY_SECRET_KEY. Returns false and a
+// sentence in `why` if anything is wrong.
+bool load_config(const Flags& flags, Config& config, std::string& why);
+
+// `/mnt/d{1...4}` -> /mnt/d1 .. /mnt/d4; leading zeros keep the width. A text without braces is itself.
+bool expand_braces(const std::string& text, std::vector<std::string>& expanded, std::string& why);
+
+// "HOST:PORT" or "[V6]:PORT".
+bool split_address(const std::string& text, std::string& host, std::uint16_t& port);
+
+}  // namespace server

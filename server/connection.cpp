@@ -1,0 +1,115 @@
+#include "server/connection.h"
+
+#include <array>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/ssl/error.hpp>
+
+namespace server {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr auto kAsTuple = asio::as_tuple(storage::use_task);
+
+// Bytes that the peer may still owe a system call: the loop is our own, since async_write cuts at 64 KiB.
+template <class Stream>
+Task<Result<>> write_all(Stream& stream, Connection& connection, std::span<const std::byte> first,
+                         std::span<const std::byte> second, std::chrono::seconds stall_limit) {
+  while (!first.empty() || !second.empty()) {
+    const std::array<asio::const_buffer, 2> buffers{asio::buffer(first.data(), first.size()),
+                                                    asio::buffer(second.data(), second.size())};
+    connection.set_deadline(stall_limit);
+    auto [error, written] = co_await stream.async_write_some(buffers, kAsTuple);
+    if (error) co_return error;
+    const std::size_t from_first = std::min(written, first.size());
+    first = first.subspan(from_first);
+    second = second.subspan(written - from_first);
+  }
+  co_return storage::success();
+}
+
+// A client that takes nothing for this long is gone.
+constexpr std::chrono::seconds kWriteStall{60};
+
+template <class Stream>
+Task<Result<std::size_t>> read_from(Stream& stream, std::span<std::byte> into) {
+  auto [error, count] = co_await stream.async_read_some(asio::buffer(into.data(), into.size()), kAsTuple);
+  if (error == asio::error::eof || error == asio::ssl::error::stream_truncated) co_return std::size_t{0};
+  if (error) co_return error;
+  co_return count;
+}
+
+class PlainConnection final : public Connection {
+ public:
+  PlainConnection(Socket socket, std::string peer) : Connection(std::move(peer)), socket_(std::move(socket)) {}
+
+  Task<Result<>> handshake() override { co_return storage::success(); }
+  Task<Result<std::size_t>> read_some(std::span<std::byte> into) override { return read_from(socket_, into); }
+  Task<Result<>> write(std::span<const std::byte> first, std::span<const std::byte> second) override {
+    return write_all(socket_, *this, first, second, kWriteStall);
+  }
+  Task<> shutdown() override {
+    boost::system::error_code ignored;
+    socket_.shutdown(Socket::shutdown_send, ignored);
+    co_return;
+  }
+  bool tls() const override { return false; }
+
+ protected:
+  Socket& socket() override { return socket_; }
+
+ private:
+  Socket socket_;
+};
+
+class TlsConnection final : public Connection {
+ public:
+  TlsConnection(Socket socket, std::string peer, std::shared_ptr<asio::ssl::context> context)
+      : Connection(std::move(peer)), context_(std::move(context)), stream_(std::move(socket), *context_) {}
+
+  Task<Result<>> handshake() override {
+    auto [error] = co_await stream_.async_handshake(asio::ssl::stream_base::server, kAsTuple);
+    if (error) co_return error;
+    co_return storage::success();
+  }
+  Task<Result<std::size_t>> read_some(std::span<std::byte> into) override { return read_from(stream_, into); }
+  Task<Result<>> write(std::span<const std::byte> first, std::span<const std::byte> second) override {
+    return write_all(stream_, *this, first, second, kWriteStall);
+  }
+  Task<> shutdown() override {
+    set_deadline(std::chrono::seconds(2));
+    [[maybe_unused]] auto [error] = co_await stream_.async_shutdown(kAsTuple);
+  }
+  bool tls() const override { return true; }
+
+ protected:
+  Socket& socket() override { return stream_.next_layer(); }
+
+ private:
+  std::shared_ptr<asio::ssl::context> context_;
+  asio::ssl::stream<Socket> stream_;
+};
+
+}  // namespace
+
+void Connection::expire() {
+  expired_ = true;
+  boost::system::error_code ignored;
+  socket().cancel(ignored);
+}
+
+void Connection::close() {
+  boost::system::error_code ignored;
+  socket().close(ignored);
+}
+
+std::unique_ptr<Connection> make_plain_connection(Socket socket, std::string peer) {
+  return std::make_unique<PlainConnection>(std::move(socket), std::move(peer));
+}
+
+std::unique_ptr<Connection> make_tls_connection(Socket socket, std::string peer,
+                                                std::shared_ptr<asio::ssl::context> context) {
+  return std::make_unique<TlsConnection>(std::move(socket), std::move(peer), std::move(context));
+}
+
+}  // namespace server

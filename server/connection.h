@@ -1,0 +1,64 @@
+// Connection: one accepted socket, plain or TLS, and its deadline.
+//
+// Threads   its core's executor only. Lifetime: the session owns it.
+// Deadline  one coarse point in time; the core's sweeper closes what is past it (no timer is armed per request).
+#pragma once
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "storage/base/result.h"
+#include "storage/base/task.h"
+
+namespace server {
+
+using storage::Error;
+using storage::Result;
+using storage::Task;
+using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, storage::Executor>;
+
+class Connection {
+ public:
+  virtual ~Connection() = default;
+
+  virtual Task<Result<>> handshake() = 0;
+  // 1 or more bytes; 0 when the peer has closed its side.
+  virtual Task<Result<std::size_t>> read_some(std::span<std::byte> into) = 0;
+  // Writes all of both pieces in as few system calls as the kernel allows.
+  virtual Task<Result<>> write(std::span<const std::byte> first, std::span<const std::byte> second) = 0;
+  // Says goodbye (TLS close_notify, FIN) without waiting for an answer.
+  virtual Task<> shutdown() = 0;
+  virtual bool tls() const = 0;
+
+  const std::string& peer() const { return peer_; }
+
+  void set_deadline(std::chrono::seconds from_now) { deadline_ = std::chrono::steady_clock::now() + from_now; }
+  bool past_deadline(std::chrono::steady_clock::time_point now) const { return now > deadline_; }
+  // Ends whatever read or write is under way; it returns an error, and expired() is true.
+  void expire();
+  bool expired() const { return expired_; }
+  void close();
+
+ protected:
+  explicit Connection(std::string peer) : peer_(std::move(peer)) {}
+  virtual Socket& socket() = 0;
+
+ private:
+  std::string peer_;
+  std::chrono::steady_clock::time_point deadline_ = std::chrono::steady_clock::time_point::max();
+  bool expired_ = false;
+};
+
+std::unique_ptr<Connection> make_plain_connection(Socket socket, std::string peer);
+// The context is kept alive for the connection: certificates may be re-read meanwhile.
+std::unique_ptr<Connection> make_tls_connection(Socket socket, std::string peer,
+                                                std::shared_ptr<boost::asio::ssl::context> context);
+
+}  // namespace server

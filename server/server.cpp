@@ -1,0 +1,242 @@
+#include "server/server.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_future.hpp>
+#include <future>
+#include <thread>
+
+#include "server/handlers.h"
+#include "server/listener.h"
+#include "server/store_node.h"
+#include "storage/base/log.h"
+
+namespace server {
+namespace {
+
+namespace asio = boost::asio;
+using tcp = asio::ip::tcp;
+using Timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
+                                         storage::Executor>;
+
+// One thread and its event loop.
+struct CoreThread {
+  explicit CoreThread(storage::MetricsRegistry& registry) : metrics(registry) {}
+
+  asio::io_context context{1};
+  Core core{context.get_executor()};
+  RequestMetrics metrics;
+  storage::TaskGroup accepting;
+  storage::TaskGroup sessions;
+  storage::TaskGroup sweeping;
+  std::vector<std::unique_ptr<Listener>> listeners;
+  asio::executor_work_guard<storage::Executor> keep_running{context.get_executor()};
+  std::thread thread;
+};
+
+// Once a second: ends what is past its deadline, and while stopping what is idle.
+Task<> sweep(Core& core) {
+  Timer timer(core.executor);
+  while (true) {
+    timer.expires_after(std::chrono::milliseconds(core.stopping ? 50 : 1000));
+    auto [error] = co_await timer.async_wait(asio::as_tuple(storage::use_task));
+    if (error) co_return;
+    const auto now = std::chrono::steady_clock::now();
+    for (Session* session : core.sessions) {
+      if (session->connection().past_deadline(now) || (core.stopping && session->idle())) {
+        session->connection().expire();
+      }
+    }
+  }
+}
+
+Task<> close_listeners(CoreThread& core) {
+  core.core.stopping = true;
+  for (auto& listener : core.listeners) listener->close();
+  core.sweeping.cancel();  // the sweeper starts again with its short period
+  co_await core.sweeping.join();
+  co_await core.accepting.join();
+}
+
+Task<> cut_sessions(CoreThread& core) {
+  for (Session* session : core.core.sessions) session->connection().expire();
+  co_await core.sessions.join();
+}
+
+Task<> join_sessions(CoreThread& core) { co_await core.sessions.join(); }
+
+std::future<void> start_on(CoreThread& core, Task<> task) {
+  return asio::co_spawn(core.context, std::move(task), asio::use_future);
+}
+
+class Process {
+ public:
+  explicit Process(const Config& config) : config_(config), connections_(config.connections_max), admin_(metrics_) {}
+
+  bool start(std::string& why);
+  int wait_for_signal();
+
+ private:
+  bool listen(std::string& why);
+  tcp::endpoint resolve(const std::string& address);
+  void stop();
+
+  const Config& config_;
+  storage::MetricsRegistry metrics_;
+  ConnectionCount connections_;
+  TlsContext tls_;
+  std::unique_ptr<StoreNode> store_;
+  std::unique_ptr<api::Service> service_;
+  std::unique_ptr<S3Handler> s3_;
+  AdminHandler admin_;
+  std::vector<std::unique_ptr<CoreThread>> cores_;
+};
+
+tcp::endpoint Process::resolve(const std::string& address) {
+  std::string host;
+  std::uint16_t port = 0;
+  split_address(address, host, port);
+  asio::io_context context;
+  tcp::resolver resolver(context);
+  return resolver.resolve(host, std::to_string(port), tcp::resolver::passive).begin()->endpoint();
+}
+
+bool Process::listen(std::string& why) {
+  const auto add = [&](const std::string& address, Handler& handler, bool counted, const TlsContext* tls,
+                       std::size_t cores) {
+    try {
+      const tcp::endpoint endpoint = resolve(address);
+      for (std::size_t i = 0; i < cores; ++i) {
+        CoreThread& core = *cores_[i];
+        core.listeners.push_back(std::make_unique<Listener>(core.core, endpoint, handler,
+                                                            counted ? &core.metrics : nullptr, core.sessions,
+                                                            connections_, tls));
+      }
+      return true;
+    } catch (const boost::system::system_error& error) {
+      why = fmt::format("cannot listen on {}: {}", address, error.code().message());
+      return false;
+    }
+  };
+  if (!add(config_.listen, *s3_, true, nullptr, cores_.size())) return false;
+  if (!config_.tls.listen.empty()) {
+    if (!tls_.load(config_.tls.certificate, config_.tls.key, why)) return false;
+    if (!add(config_.tls.listen, *s3_, true, &tls_, cores_.size())) return false;
+  }
+  return config_.admin_listen.empty() || add(config_.admin_listen, admin_, false, nullptr, 1);
+}
+
+bool Process::start(std::string& why) {
+  store_ = StoreNode::start(config_, metrics_, why);
+  if (!store_) return false;
+  api::ServiceOptions options;
+  options.region = config_.region;
+  options.locations = config_.locations;
+  options.domains = config_.domains;
+  options.users = config_.users;
+  options.unsafe_anonymous_reads = config_.unsafe_anonymous_reads;
+  service_ = std::make_unique<api::Service>(store_->objects(), storage::system_clock(), std::move(options));
+  s3_ = std::make_unique<S3Handler>(*service_);
+  metrics_.gauge_function("api_connections", "Open connections.", {},
+                          [this] { return static_cast<double>(connections_.open.load()); });
+  metrics_.gauge("api_connections_max", "Bound of api_connections.").set(connections_.max);
+
+  const unsigned count = config_.threads > 0 ? config_.threads : std::max(1u, std::thread::hardware_concurrency());
+  for (unsigned i = 0; i < count; ++i) cores_.push_back(std::make_unique<CoreThread>(metrics_));
+  if (!listen(why)) return false;
+  for (auto& core : cores_) {
+    for (auto& listener : core->listeners) core->accepting.spawn(core->core.executor, listener->run());
+    core->sweeping.spawn(core->core.executor, sweep(core->core));
+    core->thread = std::thread([&context = core->context] { context.run(); });
+  }
+  store_->attach(cores_.front()->core.executor);
+  storage::log_info("ready", {{"listen", config_.listen},
+                              {"tls", config_.tls.listen.empty() ? "off" : config_.tls.listen},
+                              {"admin", config_.admin_listen.empty() ? "off" : config_.admin_listen},
+                              {"threads", count}});
+  return true;
+}
+
+int Process::wait_for_signal() {
+  asio::io_context context;
+  asio::signal_set signals(context, SIGTERM, SIGINT, SIGHUP);
+  bool stopping = false;
+  std::thread stopper;
+  std::function<void(const boost::system::error_code&, int)> on_signal =
+      [&](const boost::system::error_code& error, int number) {
+        if (error) return;
+        if (number == SIGHUP) {
+          std::string why;
+          if (config_.tls.listen.empty() || tls_.load(config_.tls.certificate, config_.tls.key, why)) {
+            storage::log_info("certificates_read");
+          } else {
+            storage::log_error("certificates_refused", {{"why", why}});
+          }
+        } else if (stopping) {
+          storage::log_warn("stopped_at_once");
+          ::_exit(1);
+        } else {
+          stopping = true;
+          storage::log_info("stopping", {{"signal", number}});
+          stopper = std::thread([&] {
+            stop();
+            asio::post(context, [&] { signals.cancel(); });
+          });
+        }
+        signals.async_wait(on_signal);
+      };
+  signals.async_wait(on_signal);
+  context.run();
+  if (stopper.joinable()) stopper.join();
+  storage::log_info("stopped");
+  return 0;
+}
+
+void Process::stop() {
+  s3_->stop();
+  std::vector<std::future<void>> closed;
+  for (auto& core : cores_) closed.push_back(start_on(*core, close_listeners(*core)));
+  for (auto& each : closed) each.get();
+  for (auto& core : cores_) {
+    // The old sweeper has ended; this one ends idle sessions within its short period.
+    core->sweeping.spawn(core->core.executor, sweep(core->core));
+  }
+  std::vector<std::future<void>> joined;
+  for (auto& core : cores_) joined.push_back(start_on(*core, join_sessions(*core)));
+  const auto limit = std::chrono::steady_clock::now() + kStopLimit;
+  for (std::size_t i = 0; i < joined.size(); ++i) {
+    if (joined[i].wait_until(limit) == std::future_status::ready) continue;
+    storage::log_warn("sessions_cut", {{"core", i}});
+    start_on(*cores_[i], cut_sessions(*cores_[i])).get();
+    joined[i].get();
+  }
+  store_->stop();
+  for (auto& core : cores_) {
+    core->sweeping.cancel();
+    core->keep_running.reset();
+  }
+  for (auto& core : cores_) core->thread.join();
+}
+
+}  // namespace
+
+int serve(const Config& config) {
+  ::signal(SIGPIPE, SIG_IGN);
+  std::string why;
+  Process process(config);
+  if (!process.start(why)) {
+    fmt::print(stderr, "granary: {}\n", why);
+    std::fflush(stderr);
+    ::_exit(1);  // nothing is open for writing: leaving at once beats unwinding half a start
+  }
+  return process.wait_for_signal();
+}
+
+}  // namespace server

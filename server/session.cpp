@@ -1,0 +1,264 @@
+#include "server/session.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <cstring>
+#include <random>
+
+#include "storage/base/log.h"
+
+namespace server {
+namespace {
+
+constexpr std::chrono::seconds kHeadLimit{30};
+constexpr std::chrono::seconds kIdleLimit{120};
+constexpr std::chrono::seconds kHandshakeLimit{15};
+constexpr std::chrono::seconds kLingerLimit{2};
+constexpr std::size_t kDrainBytesMax = 256 * 1024;
+constexpr std::size_t kLingerBytesMax = 1024 * 1024;
+
+std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
+
+// 16 hex digits: a random start for the process, then a counter; unique without a lock.
+void make_request_id(char (&id)[17]) {
+  static const std::uint64_t start = [] {
+    std::random_device device;
+    return (static_cast<std::uint64_t>(device()) << 32) | device();
+  }();
+  static std::atomic<std::uint64_t> counter{0};
+  const std::uint64_t number = start + counter.fetch_add(1, std::memory_order_relaxed) * 0x9e3779b97f4a7c15ULL;
+  for (int i = 0; i < 16; ++i) id[i] = "0123456789ABCDEF"[(number >> (4 * (15 - i))) & 15];
+  id[16] = '\0';
+}
+
+std::string_view reason_of(unsigned status) {
+  const auto text = boost::beast::http::obsolete_reason(boost::beast::http::int_to_status(status));
+  return {text.data(), text.size()};
+}
+
+void refresh_date(Core& core) {
+  const std::int64_t now = storage::system_clock().wall_ms() / 1000;
+  if (now == core.date_second) return;
+  core.date_second = now;
+  const std::time_t time = now;
+  std::tm parts{};
+  gmtime_r(&time, &parts);
+  char text[64];
+  std::strftime(text, sizeof text, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts);
+  core.date_header = text;
+}
+
+}  // namespace
+
+Session::Session(std::unique_ptr<Connection> connection, Handler& handler, Core& core, RequestMetrics* metrics)
+    : connection_(std::move(connection)),
+      handler_(handler),
+      core_(core),
+      metrics_(metrics),
+      place_(core.sessions.insert(core.sessions.end(), this)),
+      buffer_(new std::byte[kHeadBytesMax]) {
+  head_.reserve(1024);
+}
+
+Session::~Session() { core_.sessions.erase(place_); }
+
+Task<> Session::run(std::unique_ptr<Session> session) {
+  session->connection_->set_deadline(kHandshakeLimit);
+  Result<> ready = co_await session->connection_->handshake();
+  if (ready) co_await session->serve();
+  session->connection_->close();
+}
+
+Task<> Session::serve() {
+  while (true) {
+    const std::size_t head_bytes = co_await read_head();
+    if (head_bytes == 0) co_return;
+    idle_ = false;
+    bool more = false;
+    try {
+      more = co_await answer(head_bytes);
+    } catch (const std::exception& error) {
+      // No answer can be trusted to be half-written right after this: the connection ends.
+      storage::log_error("request_failed", {{"what", error.what()}});
+    }
+    idle_ = true;
+    if (!more) {
+      co_await linger();
+      co_return;
+    }
+  }
+}
+
+Task<std::size_t> Session::read_head() {
+  connection_->set_deadline(received_.empty() ? kIdleLimit : kHeadLimit);
+  while (true) {
+    // Empty lines before a request are tolerated, as RFC 9112 asks.
+    while (received_.size() >= 2 && received_[0] == std::byte{'\r'} && received_[1] == std::byte{'\n'}) {
+      received_ = received_.subspan(2);
+    }
+    const std::size_t length = head_length(received_);
+    if (length > 0) co_return length;
+    if (!received_.empty() && received_.data() != buffer_.get()) {
+      std::memmove(buffer_.get(), received_.data(), received_.size());
+    }
+    received_ = {buffer_.get(), received_.size()};
+    if (received_.size() == kHeadBytesMax) {
+      co_await refuse({400, "RequestHeaderSectionTooLarge",
+                       "Your request header section exceeds the maximum allowed size."});
+      co_await linger();
+      co_return 0;
+    }
+    if (core_.stopping) co_return 0;
+    const bool first = received_.empty();
+    Result<std::size_t> count =
+        co_await connection_->read_some({buffer_.get() + received_.size(), kHeadBytesMax - received_.size()});
+    if (!count || *count == 0) co_return 0;
+    if (first) connection_->set_deadline(kHeadLimit);
+    received_ = {buffer_.get(), received_.size() + *count};
+  }
+}
+
+Task<bool> Session::refuse(HeadFailure failure) {
+  char id[17];
+  make_request_id(id);
+  api::Response response;
+  response.status = failure.status;
+  response.add_header("Content-Type", "application/xml");
+  response.text = fmt::format(
+      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code><Message>{}</Message><Resource>/</Resource>"
+      "<RequestId>{}</RequestId><HostId>{}</HostId></Error>",
+      failure.code, failure.message, id, id);
+  response.content_length = response.text.size();
+  connection_->set_deadline(kHeadLimit);
+  [[maybe_unused]] const bool sent = co_await send(response, false, id);
+  if (metrics_ != nullptr) metrics_->record({}, failure.status, 0, 0, response.text.size());
+  co_return false;
+}
+
+Task<bool> Session::answer(std::size_t head_bytes) {
+  const auto started = std::chrono::steady_clock::now();
+  Parser parser;
+  RequestHead head;
+  if (auto failure = parse_head(received_.first(head_bytes), parser, head)) co_return co_await refuse(*failure);
+  received_ = received_.subspan(head_bytes);
+
+  char id[17];
+  make_request_id(id);
+  head.request.request_id = {id, 16};
+  head.request.tls = connection_->tls();
+  head.request.peer = connection_->peer();
+  RequestBody body(*connection_, parser, head, received_, {buffer_.get(), kHeadBytesMax});
+
+  // While the handler works on drives nobody may cut the connection; reads and writes set deadlines of their own.
+  connection_->set_deadline(std::chrono::hours(24));
+  api::Response response = co_await handler_.handle(head.request, body);
+
+  bool keep_alive = head.keep_alive && !response.close && !core_.stopping;
+  if (body.waits_for_continue()) {
+    // A client that still waits would read the final answer of a good request as lost without its 100; after a
+    // refusal it must not send the body at all, so the connection ends.
+    if (response.status < 300) {
+      Result<> sent = co_await body.send_continue();
+      if (!sent) co_return false;
+    } else {
+      keep_alive = false;
+    }
+  }
+  if (!body.finished() && (keep_alive || response.status < 300)) {
+    keep_alive = co_await settle_body(body) && keep_alive;
+  } else if (!body.finished()) {
+    keep_alive = false;
+  }
+  const std::uint64_t sent_bytes = response.head_only ? 0 : response.content_length;
+  const bool sent = co_await send(response, keep_alive, head.request.request_id);
+  if (metrics_ != nullptr) {
+    const auto elapsed = std::chrono::steady_clock::now() - started;
+    metrics_->record(response.operation, response.status,
+                     static_cast<std::uint64_t>(std::chrono::nanoseconds(elapsed).count()), body.bytes_read(), sent_bytes);
+  }
+  co_return sent && keep_alive;
+}
+
+// Reads away what the handler left of a body, so that the next request starts where it should.
+Task<bool> Session::settle_body(RequestBody& body) {
+  if (body.waits_for_continue()) co_return false;
+  std::byte scrap[4096];
+  std::size_t drained = 0;
+  while (!body.finished()) {
+    if (drained > kDrainBytesMax) co_return false;
+    Result<std::size_t> count = co_await body.read(scrap);
+    if (!count) co_return false;
+    drained += *count;
+  }
+  co_return true;
+}
+
+void Session::print_head(std::string& head, const api::Response& response, bool keep_alive,
+                         std::string_view request_id) {
+  refresh_date(core_);
+  head.clear();
+  head += "HTTP/1.1 ";
+  fmt::format_to(std::back_inserter(head), "{} {}\r\n", response.status, reason_of(response.status));
+  head += "Server: Granary\r\n";
+  head += core_.date_header;
+  head += "x-amz-request-id: ";
+  head += request_id;
+  head += "\r\nx-amz-id-2: ";
+  head += request_id;
+  head += "\r\n";
+  head += response.headers;
+  if (response.status != 204 && response.status != 304) {
+    fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n", response.content_length);
+  }
+  if (!keep_alive) head += "Connection: close\r\n";
+  head += "\r\n";
+}
+
+Task<bool> Session::send(api::Response& response, bool keep_alive, std::string_view request_id) {
+  print_head(head_, response, keep_alive, request_id);
+  const bool has_body = !response.head_only && response.status != 204 && response.status != 304;
+  if (has_body && response.stream) co_return co_await send_stream(response, head_);
+  Result<> written =
+      co_await connection_->write(bytes_of(head_), has_body ? bytes_of(response.text) : std::span<const std::byte>());
+  co_return written.has_value();
+}
+
+Task<bool> Session::send_stream(api::Response& response, std::string& head) {
+  std::uint64_t left = response.content_length;
+  std::span<const std::byte> prefix = bytes_of(head);
+  while (left > 0) {
+    Result<storage::ObjectReader::Chunk> chunk = co_await response.stream->next();
+    if (!chunk || chunk->bytes.empty() || chunk->bytes.size() > left) {
+      // The head may be gone already: the only honest sign left is to cut the connection short of the length.
+      storage::log_error("answer_cut_short", {{"operation", response.operation},
+                                              {"missing_bytes", left},
+                                              {"error", chunk ? std::string("length") : chunk.error().message()}});
+      co_return false;
+    }
+    left -= chunk->bytes.size();
+    Result<> written = co_await connection_->write(prefix, chunk->bytes);
+    if (!written) co_return false;
+    prefix = {};
+  }
+  if (!prefix.empty()) {
+    Result<> written = co_await connection_->write(prefix, {});
+    if (!written) co_return false;
+  }
+  co_return true;
+}
+
+// Closing with unread bytes makes the kernel send RST, and the peer may lose our answer with it: read a little.
+Task<> Session::linger() {
+  if (connection_->expired()) co_return;
+  co_await connection_->shutdown();
+  connection_->set_deadline(kLingerLimit);
+  std::size_t drained = 0;
+  while (drained < kLingerBytesMax) {
+    Result<std::size_t> count = co_await connection_->read_some({buffer_.get(), kHeadBytesMax});
+    if (!count || *count == 0) co_return;
+    drained += *count;
+  }
+}
+
+}  // namespace server

@@ -1,0 +1,211 @@
+#include "server/store_node.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <future>
+
+#include "storage/base/log.h"
+#include "storage/base/task_group.h"
+#include "storage/io/drive.h"
+#include "storage/metadata/mirror_store.h"
+#include "storage/metadata/rocks_engine.h"
+#include "storage/segment/drive_set.h"
+#include "storage/segment/segment_store.h"
+#include "storage/segment_catalog.h"
+
+namespace server {
+namespace {
+
+namespace asio = boost::asio;
+using storage::Result;
+using storage::Task;
+
+// memory_bytes in parts: the cache of bodies, bodies and stripes in flight, the metadata mirrors. What is left is for
+// connections, records and the program itself.
+struct MemoryShares {
+  std::size_t cache;
+  std::size_t requests;
+  std::size_t metadata;
+};
+
+MemoryShares share(std::uint64_t memory_bytes) {
+  return {memory_bytes / 2, memory_bytes / 4, memory_bytes / 8};
+}
+
+// A drive gives an eighth of its capacity to its metadata mirror.
+std::uint64_t metadata_bytes_max(const storage::segment::DriveSet& drives) {
+  std::uint64_t smallest = UINT64_MAX;
+  for (const auto& member : drives.members()) smallest = std::min(smallest, member.capacity_bytes / 8);
+  return smallest;
+}
+
+}  // namespace
+
+struct StoreNode::State {
+  asio::io_context control{1};
+  asio::executor_work_guard<asio::io_context::executor_type> keep_running{control.get_executor()};
+  std::thread control_thread;
+
+  std::unique_ptr<storage::io::BufferPool> request_pool;
+  std::unique_ptr<storage::io::BufferPool> cache_pool;
+  std::unique_ptr<storage::segment::DriveSet> drives;
+  std::unique_ptr<storage::metadata::RocksShared> rocks;
+  std::unique_ptr<storage::metadata::MirrorStore> mirrors;
+  std::unique_ptr<storage::MetadataSegmentCatalog> catalog;
+  std::unique_ptr<storage::segment::SegmentStore> segments;
+  std::unique_ptr<storage::ObjectStore> objects;
+  storage::TaskGroup background;
+  bool attached = false;
+
+  // Runs a task on the control thread and waits for it, from any other thread.
+  template <class T>
+  T run(Task<T> task) {
+    std::promise<T> promise;
+    std::future<T> result = promise.get_future();
+    asio::co_spawn(control.get_executor(), std::move(task), [&promise](std::exception_ptr failure, T value) {
+      if (failure) {
+        promise.set_exception(failure);
+      } else {
+        promise.set_value(std::move(value));
+      }
+    });
+    return result.get();
+  }
+
+  void run(Task<> task) {
+    std::promise<void> promise;
+    std::future<void> result = promise.get_future();
+    asio::co_spawn(control.get_executor(), std::move(task), [&promise](std::exception_ptr failure) {
+      if (failure) {
+        promise.set_exception(failure);
+      } else {
+        promise.set_value();
+      }
+    });
+    result.get();
+  }
+
+  bool open_drives(const Config& config, std::string& why);
+  bool open_metadata(const Config& config, storage::MetricsRegistry& metrics, std::string& why);
+  bool open_store(const Config& config, storage::MetricsRegistry& metrics, std::string& why);
+};
+
+bool StoreNode::State::open_drives(const Config& config, std::string& why) {
+  const storage::io::EngineChoice engine = storage::io::choose_engine();
+  storage::log_info("io_engine", {{"engine", engine.engine == storage::io::Engine::io_uring ? "io_uring" : "thread_pool"},
+                                  {"reason", engine.reason}});
+  storage::segment::DriveSet::Options options;
+  for (const DriveConfig& drive : config.drives) options.drives.push_back({drive.path, drive.capacity_bytes});
+  options.engine = engine.engine;
+  options.registered = {request_pool->arena()};
+  auto opened = run(storage::segment::DriveSet::open(std::move(options), why));
+  if (!opened) {
+    if (why.empty()) why = "the drives cannot be opened: " + opened.error().message();
+    return false;
+  }
+  drives = std::move(*opened);
+  return true;
+}
+
+bool StoreNode::State::open_metadata(const Config& config, storage::MetricsRegistry& metrics, std::string& why) {
+  rocks = std::make_unique<storage::metadata::RocksShared>(share(config.memory_bytes).metadata);
+  storage::metadata::MirrorOptions options;
+  for (const auto& member : drives->members()) {
+    if (member.status != storage::segment::DriveStatus::alive) continue;
+    std::string directory = drives->metadata_directory(member.number);
+    if (!directory.empty()) options.locations.push_back({member.number, std::move(directory)});
+  }
+  const storage::segment::MirrorSet newest = drives->mirror_set();
+  options.newest = {newest.epoch, newest.members};
+  options.copies = drives->parity() + 1;
+  options.open = [this](const std::string& directory, bool wipe) { return rocks->open(directory, wipe); };
+  options.publish = [this](storage::metadata::Membership set) {
+    return run(drives->write_mirror_set({set.epoch, std::move(set.members)}));
+  };
+  options.size_max_bytes = metadata_bytes_max(*drives);
+  auto started = storage::metadata::MirrorStore::start(std::move(options), metrics, why);
+  if (!started) {
+    if (why.empty()) why = "the metadata store cannot be opened: " + started.error().message();
+    return false;
+  }
+  mirrors = std::move(*started);
+  drives->on_status_change([this](std::uint32_t member, storage::segment::DriveStatus status) {
+    if (status != storage::segment::DriveStatus::alive) mirrors->lose(member);
+  });
+  return true;
+}
+
+bool StoreNode::State::open_store(const Config& config, storage::MetricsRegistry& metrics, std::string& why) {
+  catalog = std::make_unique<storage::MetadataSegmentCatalog>(*mirrors);
+  segments = std::make_unique<storage::segment::SegmentStore>(*drives, *catalog, *request_pool,
+                                                              storage::system_clock(), metrics, mirrors->epoch());
+  auto recovered = run(segments->recover());
+  if (!recovered) {
+    why = "the segments cannot be recovered: " + recovered.error().message();
+    return false;
+  }
+  storage::ObjectStoreOptions options;
+  options.cache_bytes = share(config.memory_bytes).cache;
+  objects = std::make_unique<storage::ObjectStore>(*mirrors, *segments, *request_pool, *cache_pool,
+                                                   storage::system_clock(), metrics, options);
+  auto ready = run(objects->recover());
+  if (!ready) {
+    why = "the store cannot be recovered: " + ready.error().message();
+    return false;
+  }
+  return true;
+}
+
+StoreNode::StoreNode() : state_(std::make_unique<State>()) {}
+
+StoreNode::~StoreNode() { stop(); }
+
+std::unique_ptr<StoreNode> StoreNode::start(const Config& config, storage::MetricsRegistry& metrics, std::string& why) {
+  std::unique_ptr<StoreNode> node(new StoreNode);
+  State& state = *node->state_;
+  state.control_thread = std::thread([&state] { state.control.run(); });
+  const MemoryShares shares = share(config.memory_bytes);
+  state.request_pool = std::make_unique<storage::io::BufferPool>(shares.requests);
+  state.cache_pool = std::make_unique<storage::io::BufferPool>(shares.cache);
+  const auto show_memory = [&metrics](const char* user, storage::io::BufferPool& pool) {
+    metrics.gauge_function("memory_used_bytes", "Memory in use, by user.", {{"user", user}},
+                           [&pool] { return static_cast<double>(pool.used_bytes()); });
+    metrics.gauge("memory_max_bytes", "Bound of memory_used_bytes, by user.", {{"user", user}})
+        .set(static_cast<std::int64_t>(pool.budget_bytes()));
+  };
+  show_memory("requests", *state.request_pool);
+  show_memory("cache", *state.cache_pool);
+  if (!state.open_drives(config, why) || !state.open_metadata(config, metrics, why) ||
+      !state.open_store(config, metrics, why)) {
+    return nullptr;
+  }
+  return node;
+}
+
+storage::ObjectStore& StoreNode::objects() { return *state_->objects; }
+
+void StoreNode::attach(storage::Executor executor) {
+  state_->attached = true;
+  state_->segments->start(executor);
+  state_->background.spawn(state_->control.get_executor(), state_->drives->watch());
+}
+
+void StoreNode::stop() {
+  if (!state_ || !state_->control_thread.joinable()) return;
+  if (state_->objects) state_->run(state_->objects->stop());
+  if (state_->segments && state_->attached) state_->run(state_->segments->stop());
+  state_->background.cancel();
+  state_->run(state_->background.join());
+  if (state_->mirrors) state_->mirrors->stop();
+  state_->objects.reset();
+  state_->segments.reset();
+  state_->catalog.reset();
+  state_->keep_running.reset();
+  state_->control.stop();
+  state_->control_thread.join();
+  state_->drives.reset();
+  state_->mirrors.reset();
+}
+
+}  // namespace server

@@ -1,0 +1,38 @@
+// StoreNode: the storage layer of one process, wired: drives, metadata mirror, segments, object store.
+//
+// Threads   has a control thread of its own with an io_context, for start, stop and writing superblocks.
+// Lifetime  start(), then attach() once the cores run, then stop() while they still run, then destroy.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "server/config.h"
+#include "storage/base/metrics.h"
+#include "storage/object_store.h"
+
+namespace server {
+
+class StoreNode {
+ public:
+  // Opens everything and recovers. Null and a sentence in `why` on failure. Blocks.
+  static std::unique_ptr<StoreNode> start(const Config& config, storage::MetricsRegistry& metrics, std::string& why);
+  ~StoreNode();
+
+  storage::ObjectStore& objects();
+
+  // Starts background work on a core.
+  void attach(storage::Executor executor);
+
+  // Ends background work and closes the store. Blocks; no call and no reader may be left.
+  void stop();
+
+ private:
+  StoreNode();
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace server

@@ -1,0 +1,129 @@
+// ObjectStore: writing bodies, and the rows that hold blobs.
+#include "storage/object_store_state.h"
+
+namespace storage {
+
+Task<Result<StoredBody>> ObjectStore::State::store_body(ObjectKey name, BodySource& body) {
+  StoredBody stored;
+  stored.blob = random_blob_id();
+  const segment::PieceName piece{stored.blob, name.bucket, name.key};
+  const std::optional<std::uint64_t> declared = body.declared_length();
+
+  if (declared && *declared > options.inline_body_bytes_max) {
+    auto written = co_await segments.append_stream(piece, {}, body);
+    if (!written) co_return written.error();
+    for (segment::Appended& each : *written) {
+      stored.size += each.extent.length;
+      stored.extents.push_back(each.extent);
+      stored.pins.push_back(std::move(each.pin));
+    }
+    stored.digests = body.digests();
+    put_bytes.add(stored.size);
+    co_return stored;
+  }
+
+  // One byte more than a small body may have tells a small body from the head of a large one.
+  const std::size_t room = static_cast<std::size_t>(declared.value_or(options.inline_body_bytes_max)) + 1;
+  auto buffer = co_await request_pool.take(room, options.buffer_wait_ms_max);
+  if (!buffer) co_return buffer.error();
+  auto filled = co_await read_full(body, buffer->span().first(room));
+  if (!filled) co_return filled.error();
+
+  if (*filled == room) {
+    auto written = co_await segments.append_stream(piece, buffer->span().first(*filled), body);
+    if (!written) co_return written.error();
+    for (segment::Appended& each : *written) {
+      stored.size += each.extent.length;
+      stored.extents.push_back(each.extent);
+      stored.pins.push_back(std::move(each.pin));
+    }
+  } else if (*filled > 0) {
+    auto written = co_await segments.append(piece, buffer->span().first(*filled));
+    if (!written) co_return written.error();
+    stored.size = *filled;
+    stored.inline_extent = true;
+    stored.extents.push_back(written->extent);
+    stored.pins.push_back(std::move(written->pin));
+  }
+  stored.digests = body.digests();
+  put_bytes.add(stored.size);
+  co_return stored;
+}
+
+void ObjectStore::State::add_blob_rows(metadata::Transaction& transaction, const StoredBody& body,
+                                       const std::string& holder) {
+  for (std::size_t first = 0, chunk = 0; first < body.extents.size(); first += kExtentsPerChunk, ++chunk) {
+    records::BlobChunk row;
+    const std::size_t end = std::min(first + kExtentsPerChunk, body.extents.size());
+    for (std::size_t i = first; i < end; ++i) *row.add_extents() = encode(body.extents[i]);
+    transaction.put(keys::blob_chunk(body.blob, static_cast<std::uint32_t>(chunk)), serialize(row));
+  }
+  if (!holder.empty()) transaction.put(keys::blob_reference(body.blob, holder), std::string());
+}
+
+Task<Result<>> ObjectStore::State::release_blob(metadata::Transaction& transaction, segment::BlobId blob,
+                                                std::uint32_t chunks, std::string holder, bool kept) {
+  const std::string guard_key = keys::blob_guard(blob);
+  const std::string own = keys::blob_reference(blob, holder);
+  transaction.remove(own);
+  if (kept) co_return success();
+  bool last = true;
+  // A guard row exists once a blob was ever shared, and every sharing writes it: under its revision nobody can
+  // become a holder between this look and the commit.
+  auto guard = co_await metadata.get(guard_key);
+  if (guard) {
+    transaction.require_revision(guard_key, guard->revision);
+    auto holders = co_await metadata.scan(metadata::prefix_range(keys::blob_reference_prefix(blob)), 2);
+    if (!holders) co_return holders.error();
+    for (const metadata::Entry& each : holders->entries) last = last && each.key == own;
+    if (last) {
+      transaction.remove(guard_key);
+    } else {
+      transaction.put(guard_key, std::string());
+    }
+  } else if (guard.error() == Errc::not_found) {
+    transaction.require_absent(guard_key);
+  } else {
+    co_return guard.error();
+  }
+  if (last) {
+    for (std::uint32_t chunk = 0; chunk < chunks; ++chunk) transaction.remove(keys::blob_chunk(blob, chunk));
+  }
+  co_return success();
+}
+
+Task<Result<records::Parts>> ObjectStore::State::load_parts(keys::BucketId bucket, std::string key,
+                                                            std::uint64_t number) {
+  auto entry = co_await metadata.get(keys::parts(bucket, key, number));
+  if (!entry) co_return entry.error();
+  records::Parts parts;
+  Result<> parsed = parse(entry->value, parts);
+  if (!parsed) co_return parsed.error();
+  co_return parts;
+}
+
+Task<Result<>> ObjectStore::State::release_version(metadata::Transaction& transaction, keys::BucketId bucket,
+                                                   std::string key, records::Version version,
+                                                   std::set<segment::BlobId> kept) {
+  const std::string holder = version_holder(version);
+  if (version.part_count() > 0) {
+    auto parts = co_await load_parts(bucket, key, version.number());
+    if (!parts) co_return parts.error();
+    for (const records::Part& part : parts->parts()) {
+      const segment::BlobId blob = blob_id(part.blob_id());
+      if (part.blob_chunks() == 0) continue;
+      Result<> released =
+          co_await release_blob(transaction, blob, part.blob_chunks(), holder, kept.contains(blob));
+      if (!released) co_return released.error();
+    }
+    transaction.remove(keys::parts(bucket, key, version.number()));
+  } else if (version.blob_chunks() > 0) {
+    const segment::BlobId blob = blob_id(version.blob_id());
+    Result<> released =
+        co_await release_blob(transaction, blob, version.blob_chunks(), holder, kept.contains(blob));
+    if (!released) co_return released.error();
+  }
+  co_return success();
+}
+
+}  // namespace storage

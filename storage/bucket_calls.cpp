@@ -1,0 +1,149 @@
+// ObjectStore: the calls on buckets.
+#include "storage/object_store_state.h"
+
+namespace storage {
+namespace {
+
+// The next bucket id; the caller commits with the precondition added here, so that an id is given once.
+Task<Result<keys::BucketId>> next_bucket_id(ObjectStore::State& state, metadata::Transaction& transaction);
+
+}  // namespace
+
+Task<Result<BucketRecordPtr>> ObjectStore::State::find_bucket(std::string name) {
+  RecordCache<BucketRecord>::Ticket ticket;
+  if (BucketRecordPtr cached = buckets.get(name, ticket)) co_return cached;
+  auto entry = co_await metadata.get(keys::bucket(name));
+  if (!entry) {
+    if (entry.error() == Errc::not_found) co_return Errc::bucket_not_found;
+    co_return entry.error();
+  }
+  records::Bucket row;
+  Result<> parsed = parse(entry->value, row);
+  if (!parsed) co_return parsed.error();
+  auto info = decode_bucket(name, row);
+  if (!info) co_return info.error();
+  auto record = std::make_shared<BucketRecord>();
+  record->id = row.id();
+  record->info = std::move(*info);
+  record->revision = entry->revision;
+  BucketRecordPtr found = std::move(record);
+  buckets.insert(name, found, ticket);
+  co_return found;
+}
+
+Task<Result<>> ObjectStore::create_bucket(BucketInfo bucket) {
+  for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
+    auto existing = co_await state_->find_bucket(bucket.name);
+    if (existing) co_return Errc::bucket_exists;
+    if (existing.error() != Errc::bucket_not_found) co_return existing.error();
+
+    metadata::Transaction transaction;
+    auto id = co_await next_bucket_id(*state_, transaction);
+    if (!id) co_return id.error();
+    records::Bucket row;
+    row.set_id(*id);
+    row.set_owner_id(bucket.owner_id);
+    row.set_location(bucket.location);
+    row.set_created_ms(state_->clock.wall_ms());
+    transaction.require_absent(keys::bucket(bucket.name));
+    transaction.put(keys::bucket(bucket.name), serialize(row));
+    transaction.add(keys::object_count(*id), 0);
+    RecordCache<BucketRecord>::Write write(state_->buckets, bucket.name);
+    auto revision = co_await state_->metadata.commit(std::move(transaction));
+    if (revision) co_return success();
+    if (revision.error() != Errc::conflict) co_return revision.error();
+  }
+  co_return Errc::conflict;
+}
+
+Task<Result<BucketInfo>> ObjectStore::bucket(std::string name) {
+  auto record = co_await state_->find_bucket(std::move(name));
+  if (!record) co_return record.error();
+  co_return (*record)->info;
+}
+
+Task<Result<>> ObjectStore::remove_bucket(std::string name) {
+  for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
+    auto record = co_await state_->find_bucket(name);
+    if (!record) co_return record.error();
+    const keys::BucketId id = (*record)->id;
+    // The count row changes with every key that appears or goes: its revision proves that the bucket is still
+    // empty at the commit, and a PUT at that moment meets the missing bucket row instead.
+    auto count = co_await state_->metadata.get(keys::object_count(id));
+    if (!count) co_return count.error() == Errc::not_found ? Error(Errc::corrupt_record) : count.error();
+    auto objects = metadata::counter_value(count->value);
+    if (!objects) co_return objects.error();
+    if (*objects != 0) co_return Errc::bucket_not_empty;
+
+    metadata::Transaction transaction;
+    transaction.require_revision(keys::bucket(name), (*record)->revision);
+    transaction.require_revision(keys::object_count(id), count->revision);
+    transaction.remove(keys::bucket(name));
+    transaction.remove(keys::object_count(id));
+    transaction.put(keys::dead_bucket(id), std::string());
+    std::optional<RecordCache<BucketRecord>::Write> write;
+    write.emplace(state_->buckets, name);
+    auto revision = co_await state_->metadata.commit(std::move(transaction));
+    write.reset();
+    if (revision) {
+      // The bucket is gone whatever happens to its uploads now: the next start goes on with them.
+      [[maybe_unused]] Result<> buried = co_await state_->bury_bucket(id);
+      co_return success();
+    }
+    if (revision.error() != Errc::conflict) co_return revision.error();
+  }
+  co_return Errc::conflict;
+}
+
+Task<Result<BucketPage>> ObjectStore::list_buckets(std::string owner_id, std::string prefix, std::string after,
+                                                   std::uint32_t limit) {
+  BucketPage page;
+  metadata::KeyRange range = metadata::prefix_range(keys::bucket_prefix(prefix));
+  // The first key above `after`: no bucket's row lies between its row and that row with a zero byte.
+  if (!after.empty()) range.begin = std::max(range.begin, keys::bucket(after) + '\0');
+  auto snapshot = co_await state_->metadata.snapshot();
+  if (!snapshot) co_return snapshot.error();
+  while (true) {
+    auto rows = co_await (*snapshot)->scan(range, 1000);
+    if (!rows) co_return rows.error();
+    for (const metadata::Entry& entry : rows->entries) {
+      auto name = keys::bucket_name(entry.key);
+      records::Bucket row;
+      if (!name) co_return Errc::corrupt_record;
+      Result<> parsed = parse(entry.value, row);
+      if (!parsed) co_return parsed.error();
+      if (!owner_id.empty() && row.owner_id() != owner_id) continue;
+      if (page.buckets.size() == limit) {
+        if (!page.buckets.empty()) page.next = page.buckets.back().name;
+        co_return page;
+      }
+      auto info = decode_bucket(*name, row);
+      if (!info) co_return info.error();
+      page.buckets.push_back(std::move(*info));
+    }
+    if (!rows->next) co_return page;
+    range.begin = std::move(*rows->next);
+  }
+}
+
+namespace {
+
+Task<Result<keys::BucketId>> next_bucket_id(ObjectStore::State& state, metadata::Transaction& transaction) {
+  const std::string key = keys::next_bucket_id();
+  auto counter = co_await state.metadata.get(key);
+  if (!counter && counter.error() != Errc::not_found) co_return counter.error();
+  std::int64_t next = 1;
+  if (counter) {
+    auto value = metadata::counter_value(counter->value);
+    if (!value) co_return value.error();
+    next = *value;
+    transaction.require_revision(key, counter->revision);
+  } else {
+    transaction.require_absent(key);
+  }
+  transaction.put(key, metadata::counter_bytes(next + 1));
+  co_return static_cast<keys::BucketId>(next);
+}
+
+}  // namespace
+}  // namespace storage

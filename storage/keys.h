@@ -1,0 +1,67 @@
+// Keys of the metadata store: the one place that builds and takes them apart. Layout in storage/README.md.
+//
+// A key is a type byte, then components. Numbers are 8 or 4 bytes big-endian. Text is escaped (00 -> 00 FF) and
+// ended by 00 01, so that the order of keys is the order of the texts and no text is a prefix of another.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "storage/segment/segment_store.h"
+
+namespace storage::keys {
+
+using BucketId = std::uint64_t;
+
+// Escaped without the end mark: what all keys of texts beginning with `text` share.
+std::string escaped(std::string_view text);
+
+std::string format_version();
+std::string next_bucket_id();
+
+std::string bucket(std::string_view name);
+std::string bucket_prefix(std::string_view name_prefix);
+std::optional<std::string> bucket_name(std::string_view key);
+std::string object_count(BucketId bucket);
+std::string dead_bucket(BucketId bucket);
+std::string dead_bucket_prefix();
+std::optional<BucketId> dead_bucket_id(std::string_view key);
+
+std::string head(BucketId bucket, std::string_view key);
+std::string head_prefix(BucketId bucket, std::string_view key_prefix);
+std::optional<std::string> head_object(std::string_view key);  // the object's key
+std::string parts(BucketId bucket, std::string_view key, std::uint64_t version_number);
+
+std::string blob_chunk(const segment::BlobId& blob, std::uint32_t chunk);
+std::string blob_guard(const segment::BlobId& blob);
+std::string blob_reference(const segment::BlobId& blob, std::string_view holder);
+std::string blob_reference_prefix(const segment::BlobId& blob);
+
+std::string upload(BucketId bucket, std::string_view key, std::string_view upload_id);
+std::string upload_prefix(BucketId bucket, std::string_view key_prefix);
+std::string upload_key_prefix(BucketId bucket, std::string_view key);  // all uploads of exactly this key
+std::string finished_prefix(BucketId bucket);
+struct UploadKey {
+  std::string key;
+  std::string upload_id;
+};
+std::optional<UploadKey> upload_parts_of(std::string_view key);
+std::string part(std::string_view upload_id, std::uint32_t number);
+std::string part_prefix(std::string_view upload_id);
+std::string finished_upload(BucketId bucket, std::string_view key, std::string_view upload_id);
+std::string finished_by_time(std::int64_t finished_ms, std::string_view row_key);
+std::string finished_by_time_prefix();
+struct FinishedByTime {
+  std::int64_t finished_ms;
+  std::string row_key;
+};
+std::optional<FinishedByTime> finished_by_time_parts(std::string_view key);
+
+std::string segment(segment::SegmentId id);
+std::string segment_prefix();
+std::optional<segment::SegmentId> segment_id(std::string_view key);
+std::string segment_highest();
+
+}  // namespace storage::keys

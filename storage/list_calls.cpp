@@ -1,0 +1,105 @@
+// ObjectStore: listings of objects.
+#include "storage/object_store_state.h"
+
+namespace storage {
+namespace {
+
+// Folds rows in key order into the entries of one page: keys, and one common prefix for all keys beneath it.
+class PageBuilder {
+ public:
+  PageBuilder(const ListOptions& options, ObjectPage& page) : options_(options), page_(page) {}
+
+  enum class Next {
+    row,          // go on with the next row
+    skip_prefix,  // all rows beneath common_prefix() are dealt with
+    full,         // one entry more than the page holds was met
+  };
+
+  Next add(const std::string& key, const metadata::Entry& entry, Error& error) {
+    const std::size_t end = group_end(key);
+    if (end != std::string::npos) {
+      prefix_ = key.substr(0, end);
+      if (prefix_ <= options_.after) return Next::skip_prefix;
+      if (full()) return Next::full;
+      page_.common_prefixes.push_back(prefix_);
+      last_ = prefix_;
+      return Next::skip_prefix;
+    }
+    if (full()) return Next::full;
+    auto record = decode_head(key, entry);
+    if (!record) {
+      error = record.error();
+      return Next::full;
+    }
+    page_.objects.push_back((*record)->info);
+    last_ = key;
+    return Next::row;
+  }
+
+  const std::string& common_prefix() const { return prefix_; }
+  bool in_common_prefix(const std::string& key) const { return !prefix_.empty() && key.starts_with(prefix_); }
+  const std::string& last() const { return last_; }
+
+ private:
+  bool full() {
+    if (page_.objects.size() + page_.common_prefixes.size() < options_.entries_max) return false;
+    page_.truncated = true;
+    return true;
+  }
+
+  // Where the common prefix of `key` ends, or npos if the key is listed itself.
+  std::size_t group_end(const std::string& key) const {
+    if (options_.delimiter.empty()) return std::string::npos;
+    const std::size_t at = key.find(options_.delimiter, options_.prefix.size());
+    return at == std::string::npos ? at : at + options_.delimiter.size();
+  }
+
+  const ListOptions& options_;
+  ObjectPage& page_;
+  std::string prefix_;
+  std::string last_;
+};
+
+}  // namespace
+
+Task<Result<ObjectPage>> ObjectStore::list(std::string bucket_name, ListOptions options) {
+  if (options.entries_max > kListEntriesMax) co_return Errc::invalid_argument;
+  auto bucket = co_await state_->find_bucket(bucket_name);
+  if (!bucket) co_return bucket.error();
+  ObjectPage page;
+  if (options.entries_max == 0) co_return page;
+
+  const keys::BucketId id = (*bucket)->id;
+  metadata::KeyRange range = metadata::prefix_range(keys::head_prefix(id, options.prefix));
+  if (!options.after.empty()) range.begin = std::max(range.begin, keys::head(id, options.after) + '\0');
+  auto snapshot = co_await state_->metadata.snapshot();
+  if (!snapshot) co_return snapshot.error();
+
+  PageBuilder builder(options, page);
+  while (range.end.empty() || range.begin < range.end) {
+    auto rows = co_await (*snapshot)->scan(range, options.entries_max + 1);
+    if (!rows) co_return rows.error();
+    bool skipping = false;
+    for (const metadata::Entry& entry : rows->entries) {
+      auto key = keys::head_object(entry.key);
+      if (!key) co_return Errc::corrupt_record;
+      if (builder.in_common_prefix(*key)) continue;
+      Error error;
+      const PageBuilder::Next next = builder.add(*key, entry, error);
+      if (error) co_return error;
+      if (next == PageBuilder::Next::full) {
+        page.next_after = builder.last();
+        co_return page;
+      }
+      skipping = next == PageBuilder::Next::skip_prefix;
+    }
+    if (!rows->next) co_return page;
+    // A page that ended inside a common prefix goes on behind it, however many thousands of keys lie there.
+    range.begin = skipping ? std::max(*rows->next,
+                                      metadata::prefix_range(keys::head_prefix(id, builder.common_prefix())).end)
+                           : *rows->next;
+  }
+  co_return page;
+}
+
+}  // namespace storage

@@ -1,0 +1,209 @@
+// ObjectStore: put, head, remove, copy and tags of single objects.
+#include <cstring>
+
+#include "storage/object_store_state.h"
+
+namespace storage {
+namespace {
+
+// The stored form of a body inside its version record.
+void describe_body(const StoredBody& body, records::Version& version) {
+  version.set_size(body.size);
+  version.set_md5(body.digests.md5);
+  *version.mutable_checksum() = encode(body.digests.checksum);
+  if (body.extents.empty()) return;
+  version.set_blob_id(blob_bytes(body.blob));
+  if (body.inline_extent) {
+    *version.mutable_extent() = encode(body.extents.front());
+  } else {
+    version.set_blob_chunks(
+        static_cast<std::uint32_t>((body.extents.size() + kExtentsPerChunk - 1) / kExtentsPerChunk));
+  }
+}
+
+Result<> check_remove(const RemoveCondition& condition, const HeadRecord* current) {
+  if (current == nullptr) {
+    const bool needs_object = condition.size.has_value() || condition.modified_s.has_value();
+    return needs_object ? Result<>(Errc::precondition_failed) : success();
+  }
+  const ObjectInfo& info = *current->info;
+  if (condition.if_match && *condition.if_match != "*" && *condition.if_match != info.etag) {
+    return Errc::precondition_failed;
+  }
+  if (condition.size && *condition.size != info.size) return Errc::precondition_failed;
+  if (condition.modified_s && *condition.modified_s != info.modified_ms / 1000) return Errc::precondition_failed;
+  return success();
+}
+
+}  // namespace
+
+// PUT: bytes first, name second. A crash between the two leaves shards that nothing names, which the collector
+// frees; the other order could name bytes that were never written.
+Task<Result<ObjectInfoPtr>> ObjectStore::put(ObjectKey key, PutOptions options, BodySource& body) {
+  if (key.key.empty() || key.key.size() > kKeyBytesMax) co_return Errc::invalid_argument;
+  auto bucket = co_await state_->find_bucket(key.bucket);
+  if (!bucket) co_return bucket.error();
+  if (options.condition.if_none_match_any || options.condition.if_match) {
+    // Spares the body where the answer is clear already; replace_current() checks again at the commit.
+    auto current = co_await state_->find_head(keys::head((*bucket)->id, key.key), key.key);
+    if (!current && current.error() != Errc::not_found) co_return current.error();
+    Result<> allowed = check_condition(options.condition, current ? current->get() : nullptr);
+    if (!allowed) co_return allowed.error();
+  }
+
+  auto stored = co_await state_->store_body(key, body);  // durable on k+m drives when this returns
+  if (!stored) co_return stored.error();
+
+  State::Replacement replacement;
+  replacement.bucket = *bucket;
+  replacement.key = key.key;
+  replacement.condition = options.condition;
+  describe_body(*stored, replacement.version);
+  replacement.version.set_modified_ms(state_->clock.wall_ms());
+  *replacement.version.mutable_attributes() = encode(options.attributes);
+  if (!stored->inline_extent && !stored->extents.empty()) {
+    state_->add_blob_rows(replacement.extra, *stored, std::string());
+    replacement.blobs.push_back(stored->blob);
+  }
+  co_return co_await state_->replace_current(std::move(replacement));
+}
+
+Task<Result<ObjectInfoPtr>> ObjectStore::head(ObjectKey key) {
+  auto bucket = co_await state_->find_bucket(key.bucket);
+  if (!bucket) co_return bucket.error();
+  auto record = co_await state_->find_head(keys::head((*bucket)->id, key.key), key.key);
+  if (!record) co_return record.error();
+  const records::Version& version = (*record)->row.current();
+  if (version.part_count() == 0) co_return (*record)->info;
+
+  auto parts = co_await state_->load_parts((*bucket)->id, key.key, version.number());
+  if (!parts) co_return parts.error();
+  auto info = std::make_shared<ObjectInfo>(*(*record)->info);
+  for (const records::Part& part : parts->parts()) info->parts.push_back(decode(part));
+  co_return ObjectInfoPtr(std::move(info));
+}
+
+Task<Result<>> ObjectStore::remove(ObjectKey key, RemoveCondition condition) {
+  auto bucket = co_await state_->find_bucket(key.bucket);
+  if (!bucket) co_return bucket.error();
+  const std::string row_key = keys::head((*bucket)->id, key.key);
+  const KeyLocks::Guard guard = co_await state_->locks.lock(row_key);
+  for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
+    auto current = co_await state_->find_head(row_key, key.key);
+    if (!current && current.error() != Errc::not_found) co_return current.error();
+    Result<> allowed = check_remove(condition, current ? current->get() : nullptr);
+    if (!allowed) co_return allowed.error();
+    if (!current) co_return success();
+
+    metadata::Transaction transaction;
+    transaction.require_revision(row_key, (*current)->revision);
+    transaction.remove(row_key);
+    transaction.add(keys::object_count((*bucket)->id), -1, 0);
+    Result<> released =
+        co_await state_->release_version(transaction, (*bucket)->id, key.key, (*current)->row.current(), {});
+    if (!released) co_return released.error();
+    std::optional<RecordCache<HeadRecord>::Write> write;
+    write.emplace(state_->heads, row_key);
+    auto revision = co_await state_->metadata.commit(std::move(transaction));
+    write.reset();
+    if (revision) co_return success();
+    if (revision.error() != Errc::conflict) co_return revision.error();
+  }
+  co_return Errc::conditional_conflict;
+}
+
+namespace {
+
+// One key of a bulk delete, prepared: what goes into the shared transaction.
+struct PreparedRemove {
+  std::size_t index;
+  std::string row_key;
+};
+
+}  // namespace
+
+Task<std::vector<Result<>>> ObjectStore::remove_many(std::string bucket_name, std::vector<RemoveRequest> requests) {
+  std::vector<Result<>> results(requests.size(), success());
+  auto bucket = co_await state_->find_bucket(bucket_name);
+  if (!bucket) {
+    results.assign(requests.size(), bucket.error());
+    co_return results;
+  }
+  // Multipart and shared bodies need reads of their own: those, and a batch that meets a conflict, go one by one.
+  metadata::Transaction transaction;
+  std::vector<PreparedRemove> prepared;
+  std::vector<std::size_t> alone;
+  std::vector<RecordCache<HeadRecord>::Write> writes;
+  std::map<std::string, std::size_t> seen;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const std::string row_key = keys::head((*bucket)->id, requests[i].key);
+    if (!seen.emplace(row_key, i).second) {
+      alone.push_back(i);
+      continue;
+    }
+    auto current = co_await state_->find_head(row_key, requests[i].key);
+    if (!current && current.error() != Errc::not_found) {
+      results[i] = current.error();
+      continue;
+    }
+    Result<> allowed = check_remove(requests[i].condition, current ? current->get() : nullptr);
+    if (!allowed) {
+      results[i] = allowed.error();
+      continue;
+    }
+    if (!current) continue;
+    const records::Version& version = (*current)->row.current();
+    if (version.part_count() > 0 || version.blob_chunks() > 0) {
+      alone.push_back(i);
+      continue;
+    }
+    transaction.require_revision(row_key, (*current)->revision);
+    transaction.remove(row_key);
+    prepared.push_back({i, row_key});
+  }
+  if (!prepared.empty()) {
+    transaction.add(keys::object_count((*bucket)->id), -static_cast<std::int64_t>(prepared.size()), 0);
+    for (const PreparedRemove& each : prepared) writes.emplace_back(state_->heads, each.row_key);
+    auto revision = co_await state_->metadata.commit(std::move(transaction));
+    writes.clear();
+    if (!revision) {
+      for (const PreparedRemove& each : prepared) {
+        if (revision.error() == Errc::conflict) {
+          alone.push_back(each.index);
+        } else {
+          results[each.index] = revision.error();
+        }
+      }
+    }
+  }
+  for (const std::size_t i : alone) {
+    ObjectKey key{bucket_name, requests[i].key};
+    results[i] = co_await remove(std::move(key), requests[i].condition);
+  }
+  co_return results;
+}
+
+Task<Result<>> ObjectStore::set_tags(ObjectKey key, NameValues tags) {
+  auto bucket = co_await state_->find_bucket(key.bucket);
+  if (!bucket) co_return bucket.error();
+  const std::string row_key = keys::head((*bucket)->id, key.key);
+  const KeyLocks::Guard guard = co_await state_->locks.lock(row_key);
+  for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
+    auto current = co_await state_->find_head(row_key, key.key);
+    if (!current) co_return current.error();
+    records::Head head = (*current)->row;
+    encode_tags(tags, *head.mutable_current()->mutable_attributes());
+    metadata::Transaction transaction;
+    transaction.require_revision(row_key, (*current)->revision);
+    transaction.put(row_key, serialize(head));
+    std::optional<RecordCache<HeadRecord>::Write> write;
+    write.emplace(state_->heads, row_key);
+    auto revision = co_await state_->metadata.commit(std::move(transaction));
+    write.reset();
+    if (revision) co_return success();
+    if (revision.error() != Errc::conflict) co_return revision.error();
+  }
+  co_return Errc::conditional_conflict;
+}
+
+}  // namespace storage

@@ -1,0 +1,124 @@
+// The inside of ObjectStore, shared by the files that implement it: one file for each family of calls.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "storage/base/task_group.h"
+#include "storage/byte_cache.h"
+#include "storage/key_locks.h"
+#include "storage/keys.h"
+#include "storage/metadata/metadata_store.h"
+#include "storage/object_store.h"
+#include "storage/record_cache.h"
+#include "storage/records.h"
+#include "storage/segment/segment_store.h"
+
+namespace storage {
+
+// A bucket as transactions need it: its id, and the revision that a write requires to be still there.
+struct BucketRecord {
+  keys::BucketId id = 0;
+  BucketInfo info;
+  metadata::Revision revision = 0;
+};
+using BucketRecordPtr = std::shared_ptr<const BucketRecord>;
+
+// A body whose bytes are durable and which nothing names yet.
+struct StoredBody {
+  std::uint64_t size = 0;
+  segment::BlobId blob{};
+  std::vector<segment::Extent> extents;  // none for an empty body
+  bool inline_extent = false;            // small: the one extent goes into the record
+  std::vector<segment::SegmentPin> pins; // until the commit returned
+  BodyDigests digests;
+};
+
+// How often a write starts again after somebody else's commit came in between.
+inline constexpr int kCommitAttemptsMax = 64;
+
+struct ObjectStore::State {
+  metadata::MetadataStore& metadata;
+  segment::SegmentStore& segments;
+  io::BufferPool& request_pool;
+  Clock& clock;
+  ObjectStoreOptions options;
+  RecordCache<HeadRecord> heads;      // by head row key
+  RecordCache<BucketRecord> buckets;  // by bucket name
+  ByteCache bytes;
+  KeyLocks locks;
+  TaskGroup readers;  // read-ahead of open readers
+  Counter& put_bytes;
+  Counter& get_bytes;
+
+  State(metadata::MetadataStore& metadata_store, segment::SegmentStore& segment_store, io::BufferPool& requests,
+        io::BufferPool& cache, Clock& the_clock, MetricsRegistry& metrics, ObjectStoreOptions the_options);
+
+  // --- Buckets.
+  Task<Result<BucketRecordPtr>> find_bucket(std::string name);
+  // Aborts the uploads of a bucket that is gone; the last act removes its row among the dead.
+  Task<Result<>> bury_bucket(keys::BucketId bucket);
+
+  // --- Heads.
+  // The current version, or not_found. `ticket_key` is keys::head().
+  Task<Result<HeadRecordPtr>> find_head(std::string row_key, std::string key);
+
+  // --- Bodies.
+  Task<Result<StoredBody>> store_body(ObjectKey name, BodySource& body);
+  // Rows that make a stored blob exist for `holder`.
+  void add_blob_rows(metadata::Transaction& transaction, const StoredBody& body, const std::string& holder);
+  // Removes one holder's claim; the blob's own rows go with the last one. A blob that is `kept` gets a new holder
+  // in the same transaction.
+  Task<Result<>> release_blob(metadata::Transaction& transaction, segment::BlobId blob, std::uint32_t chunks,
+                              std::string holder, bool kept);
+  // Removes everything that `version` of a key holds, but not its head row. `kept`: blobs with a new holder.
+  Task<Result<>> release_version(metadata::Transaction& transaction, keys::BucketId bucket, std::string key,
+                                 records::Version version, std::set<segment::BlobId> kept);
+  Task<Result<records::Parts>> load_parts(keys::BucketId bucket, std::string key, std::uint64_t number);
+
+  // --- Uploads.
+  // The upload's row and revision, or upload_not_found.
+  struct UploadRow {
+    records::Upload row;
+    metadata::Revision revision = 0;
+  };
+  Task<Result<UploadRow>> find_upload(keys::BucketId bucket, std::string key, std::string upload_id);
+  // All part rows of an upload, ascending, with their revisions.
+  struct PartRow {
+    records::Part row;
+    metadata::Revision revision = 0;
+  };
+  Task<Result<std::vector<PartRow>>> load_upload_parts(std::string upload_id);
+  Task<Result<>> abort(keys::BucketId bucket, std::string key, std::string upload_id);
+
+  // --- Commits.
+  // Makes `version` the current one of (bucket, key) with whatever `extra` adds, replacing what is there.
+  // version.number is set here. `condition` is checked against the state that the commit replaces.
+  struct Replacement {
+    BucketRecordPtr bucket;
+    std::string key;
+    records::Version version;
+    WriteCondition condition;
+    metadata::Transaction extra;                // preconditions and rows beside the head row
+    std::optional<records::Parts> parts;        // the parts row of a multipart version
+    std::vector<segment::BlobId> blobs;         // what the body holds beside an inline extent
+  };
+  // Errc::conflict when a precondition of `extra` does not hold (any more).
+  Task<Result<ObjectInfoPtr>> replace_current(Replacement replacement);
+};
+
+// The holder's name in a blob's reference rows.
+std::string version_holder(const records::Version& version);
+std::string upload_holder(std::string_view upload_id, std::uint32_t part_number);
+
+// 16 unpredictable bytes; throws std::runtime_error if the system gives none.
+segment::BlobId random_blob_id();
+
+std::string random_bytes16();
+
+Result<> check_condition(const WriteCondition& condition, const HeadRecord* current);
+
+}  // namespace storage

@@ -1,0 +1,258 @@
+// ObjectStore: open(), and the readers of opened versions.
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/post.hpp>
+#include <deque>
+
+#include "storage/body_plan.h"
+#include "storage/object_store_state.h"
+
+namespace storage {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::uint32_t kChunkBytesMax = 1024 * 1024;
+// Bodies up to here are read whole even for a range: then the extent's own CRC verifies them and they can be cached.
+constexpr std::uint32_t kWholeReadBytesMax = 128 * 1024;
+constexpr std::size_t kReadAheadPieces = 4;
+
+// One read under way on behalf of a reader; shared, since the reader may go before the drive answers.
+struct PendingRead {
+  std::optional<Result<segment::Slice>> result;
+  std::function<void()> waiter;
+};
+
+class BodyReader final : public ObjectReader {
+ public:
+  BodyReader(ObjectStore::State& state, BodyPlan plan) : state_(state), plan_(std::move(plan)) {}
+
+  Task<Result<Chunk>> next() override;
+
+ private:
+  Task<Result<Chunk>> read_small(BodyPlan::Piece piece);
+  Task<Result<>> read_ahead();
+  static Task<> run(ObjectStore::State& state, BodyPlan::Piece piece, std::shared_ptr<PendingRead> pending);
+
+  ObjectStore::State& state_;
+  BodyPlan plan_;
+  std::deque<std::shared_ptr<PendingRead>> pending_;
+};
+
+ObjectReader::Chunk chunk_of(segment::Slice slice) {
+  auto owner = std::make_shared<segment::Slice>(std::move(slice));
+  ObjectReader::Chunk chunk;
+  chunk.bytes = owner->bytes();
+  chunk.owner = std::move(owner);
+  return chunk;
+}
+
+Task<> wait_for(PendingRead& pending) {
+  Executor executor = co_await asio::this_coro::executor;
+  co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void()>(
+      [&pending, executor](auto handler) {
+        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+        pending.waiter = [shared, executor] { asio::post(executor, [shared] { std::move (*shared)(); }); };
+      },
+      use_task);
+}
+
+// Runs on the reader's own executor, as next() does: no lock is needed around PendingRead.
+Task<> BodyReader::run(ObjectStore::State& state, BodyPlan::Piece piece, std::shared_ptr<PendingRead> pending) {
+  pending->result = co_await state.segments.read(piece.extent, piece.begin, piece.length, state.request_pool);
+  if (pending->waiter) pending->waiter();
+}
+
+Task<Result<>> BodyReader::read_ahead() {
+  // Beyond the first piece memory is a courtesy: a reader must not starve the others.
+  while (pending_.size() < kReadAheadPieces &&
+         (pending_.empty() || state_.request_pool.used_bytes() < state_.request_pool.budget_bytes() / 2)) {
+    auto piece = co_await plan_.peek();
+    if (!piece) co_return piece.error();
+    if (!*piece) break;
+    BodyPlan::Piece wanted = **piece;
+    wanted.length = std::min({wanted.length, state_.segments.piece_bytes(wanted.extent, wanted.begin), kChunkBytesMax});
+    plan_.advance(wanted.length);
+    auto pending = std::make_shared<PendingRead>();
+    pending_.push_back(pending);
+    state_.readers.spawn(co_await asio::this_coro::executor, run(state_, wanted, pending));
+  }
+  co_return success();
+}
+
+Task<Result<ObjectReader::Chunk>> BodyReader::read_small(BodyPlan::Piece piece) {
+  if (ByteCache::Pointer cached = state_.bytes.get(piece.extent)) {
+    Chunk chunk;
+    chunk.bytes = cached->span().subspan(piece.begin, piece.length);
+    chunk.owner = std::move(cached);
+    co_return chunk;
+  }
+  auto whole = co_await state_.segments.read(piece.extent, 0, piece.extent.length, state_.request_pool);
+  if (!whole) co_return whole.error();
+  state_.bytes.offer(piece.extent, whole->bytes());
+  Chunk chunk = chunk_of(std::move(*whole));
+  chunk.bytes = chunk.bytes.subspan(piece.begin, piece.length);
+  co_return chunk;
+}
+
+Task<Result<ObjectReader::Chunk>> BodyReader::next() {
+  if (pending_.empty()) {
+    auto piece = co_await plan_.peek();
+    if (!piece) co_return piece.error();
+    if (!*piece) co_return Chunk{};
+    // A whole body of up to one chunk goes through the cache; larger ones and ranges of them are streamed.
+    const BodyPlan::Piece& wanted = **piece;
+    const bool whole = wanted.begin == 0 && wanted.length == wanted.extent.length;
+    if (wanted.extent.length <= kWholeReadBytesMax || (whole && wanted.length <= kChunkBytesMax)) {
+      plan_.advance(wanted.length);
+      state_.get_bytes.add(wanted.length);
+      co_return co_await read_small(wanted);
+    }
+  }
+  Result<> ahead = co_await read_ahead();
+  if (!ahead) co_return ahead.error();
+  std::shared_ptr<PendingRead> front = std::move(pending_.front());
+  pending_.pop_front();
+  if (!front->result) co_await wait_for(*front);
+  if (!*front->result) co_return front->result->error();
+  state_.get_bytes.add((*front->result)->length);
+  co_return chunk_of(std::move(**front->result));
+}
+
+class OpenVersion final : public OpenObject {
+ public:
+  OpenVersion(ObjectStore::State& state, keys::BucketId bucket, HeadRecordPtr record)
+      : state_(state), bucket_(bucket), record_(std::move(record)), info_(record_->info) {}
+
+  Task<Result<>> load() {
+    const records::Version& version = record_->row.current();
+    if (version.part_count() > 0) {
+      auto parts = co_await state_.load_parts(bucket_, info_->key, version.number());
+      if (!parts) co_return parts.error();
+      parts_ = std::move(*parts);
+      auto info = std::make_shared<ObjectInfo>(*record_->info);
+      for (const records::Part& part : parts_->parts()) info->parts.push_back(decode(part));
+      info_ = std::move(info);
+    }
+    if (version.has_extent()) {
+      auto pin = state_.segments.pin(version.extent().segment());
+      if (!pin) co_return pin.error();
+      pin_ = std::move(*pin);
+    }
+    co_return success();
+  }
+
+  const ObjectInfoPtr& info() const override { return info_; }
+
+  std::unique_ptr<ObjectReader> read(std::uint64_t offset, std::uint64_t length) override {
+    return std::make_unique<BodyReader>(state_, plan(offset, length));
+  }
+
+  BodyPlan plan(std::uint64_t offset, std::uint64_t length) const {
+    return BodyPlan(state_.metadata, record_->row.current(), parts_ ? &*parts_ : nullptr, offset, length);
+  }
+
+  const HeadRecord& record() const { return *record_; }
+  keys::BucketId bucket() const { return bucket_; }
+  const std::optional<records::Parts>& parts() const { return parts_; }
+
+ private:
+  ObjectStore::State& state_;
+  keys::BucketId bucket_;
+  HeadRecordPtr record_;
+  ObjectInfoPtr info_;
+  std::optional<records::Parts> parts_;
+  segment::SegmentPin pin_;
+};
+
+}  // namespace
+
+Task<Result<std::unique_ptr<OpenObject>>> ObjectStore::open(ObjectKey key) {
+  auto bucket = co_await state_->find_bucket(key.bucket);
+  if (!bucket) co_return bucket.error();
+  const std::string row_key = keys::head((*bucket)->id, key.key);
+  for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
+    auto record = co_await state_->find_head(row_key, key.key);
+    if (!record) co_return record.error();
+    auto opened = std::make_unique<OpenVersion>(*state_, (*bucket)->id, *record);
+    Result<> loaded = co_await opened->load();
+    if (loaded) co_return std::unique_ptr<OpenObject>(std::move(opened));
+    // The version was replaced, and its rows removed, between the two looks: the key has a newer one, or none.
+    if (loaded.error() != Errc::not_found) co_return loaded.error();
+  }
+  co_return Errc::corrupt_record;
+}
+
+namespace {
+
+// Makes the new version a holder of the source's blobs. Safe while each blob's first row stands, and against those
+// who are just releasing it: they require the guard row to be as they saw it, and this transaction writes it.
+Task<Result<>> share_body(ObjectStore::State& state, const std::optional<records::Parts>& parts,
+                          const records::Version& from, ObjectStore::State::Replacement& replacement) {
+  std::vector<segment::BlobId> blobs;
+  if (parts) {
+    replacement.parts = *parts;
+    for (const records::Part& part : parts->parts()) {
+      if (part.blob_chunks() > 0) blobs.push_back(blob_id(part.blob_id()));
+    }
+  } else if (from.blob_chunks() > 0) {
+    blobs.push_back(blob_id(from.blob_id()));
+  }
+  for (const segment::BlobId& blob : blobs) {
+    const std::string first_row = keys::blob_chunk(blob, 0);
+    auto row = co_await state.metadata.get(first_row);
+    if (!row) co_return row.error();
+    replacement.extra.require_revision(first_row, row->revision);
+    replacement.extra.put(keys::blob_guard(blob), std::string());
+    replacement.blobs.push_back(blob);
+  }
+  co_return success();
+}
+
+}  // namespace
+
+// A copy shares blobs by reference rows; a small inline body is written again, since its one extent is held by the
+// record itself.
+Task<Result<ObjectInfoPtr>> ObjectStore::copy(const OpenObject& source, ObjectKey target, CopyOptions options) {
+  if (target.key.empty() || target.key.size() > kKeyBytesMax) co_return Errc::invalid_argument;
+  const auto& opened = static_cast<const OpenVersion&>(source);
+  auto bucket = co_await state_->find_bucket(target.bucket);
+  if (!bucket) co_return bucket.error();
+
+  const records::Version& from = opened.record().row.current();
+  State::Replacement replacement;
+  replacement.bucket = *bucket;
+  replacement.key = target.key;
+  replacement.condition = options.condition;
+  records::Version& to = replacement.version;
+  to = from;
+  to.clear_version_id();
+  to.set_modified_ms(state_->clock.wall_ms());
+  if (options.attributes) {
+    const records::Attributes old = to.attributes();
+    *to.mutable_attributes() = encode(*options.attributes);
+    *to.mutable_attributes()->mutable_tags() = old.tags();
+  }
+  if (options.tags) encode_tags(*options.tags, *to.mutable_attributes());
+
+  std::vector<segment::SegmentPin> pins;
+  if (from.has_extent()) {
+    const segment::Extent extent = decode(from.extent());
+    auto bytes = co_await state_->segments.read(extent, 0, extent.length, state_->request_pool);
+    if (!bytes) co_return bytes.error();
+    segment::PieceName piece{random_blob_id(), target.bucket, target.key};
+    to.set_blob_id(blob_bytes(piece.blob));
+    auto written = co_await state_->segments.append(std::move(piece), bytes->bytes());
+    if (!written) co_return written.error();
+    *to.mutable_extent() = encode(written->extent);
+    pins.push_back(std::move(written->pin));
+  } else {
+    Result<> shared = co_await share_body(*state_, opened.parts(), from, replacement);
+    if (!shared) co_return shared.error();
+  }
+  auto info = co_await state_->replace_current(std::move(replacement));
+  // A blob lost its last holder between open() and here.
+  if (!info && info.error() == Errc::conflict) co_return Errc::not_found;
+  co_return info;
+}
+
+}  // namespace storage
