@@ -291,7 +291,7 @@ TEST_F(ListTest, DeleteObjects) {
   EXPECT_EQ(call("GET", "/bkt/b").status, 404u);
 
   const auto refused = [&](TestRequest request, const char* code) {
-    EXPECT_EQ(call(request).code(), code) << request.body;
+    EXPECT_EQ(call(request).code(), code) << request.body.substr(0, 100);
     EXPECT_EQ(call("GET", "/bkt/c").status, 200u);
   };
   const std::string good = "<Delete><Object><Key>c</Key></Object></Delete>";

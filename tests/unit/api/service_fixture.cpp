@@ -109,7 +109,10 @@ ServiceTest::ServiceTest() {
   segments_ = std::make_unique<storage::segment::SegmentStore>(*drives_, *catalog_, request_pool_, clock_, metrics_, 1);
   CHECK(run_task(context_, segments_->recover()).has_value());
   segments_->start(context_.get_executor());
-  store_ = std::make_unique<storage::ObjectStore>(metadata_, *segments_, request_pool_, cache_pool_, clock_, metrics_);
+  storage::ObjectStoreOptions store_options;
+  store_options.buffer_wait_ms_max = 1;  // a test of full memory need not wait for it
+  store_ = std::make_unique<storage::ObjectStore>(metadata_, *segments_, request_pool_, cache_pool_, clock_, metrics_,
+                                                  store_options);
   CHECK(run_task(context_, store_->recover()).has_value());
   make_service(default_options());
 }
@@ -129,6 +132,7 @@ void ServiceTest::make_service(api::ServiceOptions options) {
 Reply ServiceTest::send(const TestRequest& request) {
   const api::Request view = request.view();
   TextBody body(request.body, body_step_, request.http_chunked, request.no_length);
+  if (body_error_) body.fail_at_end(body_error_, 1);
   return run_task(context_, run(*service_, view, body));
 }
 

@@ -72,6 +72,7 @@ class ServiceTest : public testing::Test {
   std::unique_ptr<api::Service> service_;
   // How the HTTP body arrives.
   std::size_t body_step_ = SIZE_MAX;
+  boost::system::error_code body_error_;  // at its end, one byte early
 };
 
 }  // namespace tests
