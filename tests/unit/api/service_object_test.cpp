@@ -325,6 +325,12 @@ TEST_F(ObjectTest, DirectivesThatAreNotBuilt) {
     request.set(name, value);
     EXPECT_EQ(call(request).status, 200u) << name;
   }
+  for (const auto& [method, target] : {std::pair{"PUT", "/newbucket"}, {"PUT", "/bkt/k?tagging"}, {"POST", "/bkt/k?uploads"},
+                                       {"DELETE", "/bkt/default"}}) {
+    TestRequest misplaced(method, target);
+    misplaced.set("x-amz-copy-source", "/bkt/default");
+    EXPECT_EQ(call(misplaced).code(), "NotImplemented") << method << target;
+  }
   TestRequest storage_class("PUT", "/bkt/k", "hello");
   storage_class.set("x-amz-storage-class", "GLACIER");
   EXPECT_EQ(call(storage_class).code(), "InvalidStorageClass");
