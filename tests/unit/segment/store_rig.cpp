@@ -167,6 +167,8 @@ void StoreRig::halt() {
   settle();
 }
 
+void StoreRig::stop_store() { run_task(context, stop(*store)); }
+
 void StoreRig::settle() {
   context.restart();
   context.poll();

@@ -70,6 +70,7 @@ class StoreRig {
   storage::Result<> open_store();
   // Stops and destroys the store and the drives, in order.
   void halt();
+  void stop_store();
 
   storage::Result<storage::segment::Appended> append(std::span<const std::byte> bytes, std::string key = "key");
   // All at once; results in the order of `bodies`.
