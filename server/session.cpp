@@ -14,9 +14,9 @@ namespace {
 constexpr std::chrono::seconds kHeadLimit{30};
 constexpr std::chrono::seconds kIdleLimit{120};
 constexpr std::chrono::seconds kHandshakeLimit{15};
-constexpr std::chrono::seconds kLingerLimit{2};
+constexpr std::chrono::seconds kLingerLimit{5};
 constexpr std::size_t kDrainBytesMax = 256 * 1024;
-constexpr std::size_t kLingerBytesMax = 1024 * 1024;
+constexpr std::size_t kLingerBytesMax = 16 * 1024 * 1024;
 
 std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
 
