@@ -1,5 +1,6 @@
-// Power cut at every operation of a scripted life of the store, with several outcomes each for what was in flight.
-// Afterwards: acknowledged means readable, whole; and no segment of the earlier process takes another byte.
+// Power cut at every operation of a scripted life of the store, with several outcomes each for what was in
+// flight. Afterwards: acknowledged means readable, whole; and no segment of the earlier process takes another
+// byte.
 #include <gtest/gtest.h>
 
 #include "storage/base/log.h"

@@ -103,14 +103,15 @@ Task<Result<Appended>> append_one(SegmentStore& store, PieceName name, std::span
   co_return co_await store.append(std::move(name), bytes);
 }
 
-Task<> append_into(SegmentStore& store, PieceName name, std::span<const std::byte> bytes, Result<Appended>& result) {
+Task<> append_into(SegmentStore& store, PieceName name, std::span<const std::byte> bytes,
+                   Result<Appended>& result) {
   result = co_await store.append(std::move(name), bytes);
 }
 
 Task<> join(TaskGroup& group) { co_await group.join(); }
 
-Task<Result<std::vector<Appended>>> stream_one(SegmentStore& store, PieceName name, std::span<const std::byte> head,
-                                               ByteSource& source) {
+Task<Result<std::vector<Appended>>> stream_one(SegmentStore& store, PieceName name,
+                                               std::span<const std::byte> head, ByteSource& source) {
   co_return co_await store.append_stream(std::move(name), head, source);
 }
 
@@ -148,7 +149,8 @@ Result<> StoreRig::open_drives(std::vector<std::size_t> which) {
 }
 
 Result<> StoreRig::open_store() {
-  store = std::make_unique<SegmentStore>(*drives, catalog, pool, system_clock(), metrics, ++epoch, options.store);
+  store =
+      std::make_unique<SegmentStore>(*drives, catalog, pool, system_clock(), metrics, ++epoch, options.store);
   return run_task(context, recover(*store));
 }
 
@@ -201,7 +203,8 @@ Result<std::vector<Appended>> StoreRig::append_stream(std::span<const std::byte>
   return run_task(context, stream_one(*store, std::move(name), head, source));
 }
 
-Result<std::vector<std::byte>> StoreRig::read(const Extent& extent, std::uint32_t begin, std::uint32_t length) {
+Result<std::vector<std::byte>> StoreRig::read(const Extent& extent, std::uint32_t begin,
+                                              std::uint32_t length) {
   return run_task(context, read_one(*store, extent, begin, length, pool));
 }
 
@@ -211,7 +214,8 @@ std::uint32_t StoreRig::disk_of(const Extent& extent, unsigned shard) const {
 
 std::uint64_t StoreRig::offset_of(const Extent& extent, unsigned shard, std::uint32_t block) const {
   const SegmentRecord& record = catalog.records.at(extent.segment);
-  return drives->zone_offset(record.members[shard].zone) + (std::uint64_t{extent.stripe_block} + block) * io::kBlockBytes;
+  return drives->zone_offset(record.members[shard].zone) +
+         (std::uint64_t{extent.stripe_block} + block) * io::kBlockBytes;
 }
 
 }  // namespace tests
