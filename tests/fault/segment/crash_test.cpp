@@ -69,6 +69,7 @@ void check(StoreRig& rig, const std::vector<Acknowledged>& acknowledged) {
     for (const Extent& extent : entry.extents) {
       const auto back = rig.read(extent);
       ASSERT_TRUE(back) << back.error().message();
+      ASSERT_TRUE(rig.all_shards_stand(extent));
       whole.insert(whole.end(), back->begin(), back->end());
     }
     ASSERT_EQ(whole.size(), entry.body.size());

@@ -217,6 +217,8 @@ TEST_F(DamageTest, AFailedWriteSealsTheSegmentAndTheBatchSucceedsElsewhere) {
       fault.error = make_error_code(code);
       rig.disks.inject(match, fault);
       const auto stored = fill(rig);
+      // Readable is not enough: what was acknowledged has all its shards, the failed write's included.
+      for (const Stored& entry : stored) ASSERT_TRUE(rig.all_shards_stand(entry.extent));
       check(rig, stored);
       EXPECT_EQ(rig.drives->alive_count(), 5u);
       std::size_t suspects = 0;

@@ -5,6 +5,7 @@
 
 #include "storage/base/check.h"
 #include "storage/base/task_group.h"
+#include "storage/segment/format.h"
 
 namespace tests {
 using namespace storage;           // NOLINT(google-build-using-namespace): a test's own file
@@ -206,6 +207,19 @@ Result<std::vector<Appended>> StoreRig::append_stream(std::span<const std::byte>
 Result<std::vector<std::byte>> StoreRig::read(const Extent& extent, std::uint32_t begin,
                                               std::uint32_t length) {
   return run_task(context, read_one(*store, extent, begin, length, pool));
+}
+
+bool StoreRig::all_shards_stand(const Extent& extent) const {
+  const SegmentRecord& record = catalog.records.at(extent.segment);
+  const std::size_t header_bytes = extent.header_blocks * io::kBlockBytes;
+  std::vector<std::byte> shard(header_bytes + extent.shard_blocks * io::kBlockBytes);
+  for (unsigned index = 0; index < record.members.size(); ++index) {
+    disks.peek(disk_of(extent, index), offset_of(extent, index, 0), shard);
+    const Result<ShardHeader> header = decode_shard_header(std::span(shard).first(header_bytes));
+    if (!header || header->segment != extent.segment || header->shard_index != index) return false;
+    if (erasure::crc32c(std::span(shard).subspan(header_bytes)) != header->payload_crcs[index]) return false;
+  }
+  return true;
 }
 
 std::uint32_t StoreRig::disk_of(const Extent& extent, unsigned shard) const {

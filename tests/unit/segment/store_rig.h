@@ -91,6 +91,9 @@ class StoreRig {
   std::uint64_t writes() const { return writes_; }
   // Byte on the disk where block `block` of shard `shard` of the extent's stripe lies.
   std::uint64_t offset_of(const storage::segment::Extent& extent, unsigned shard, std::uint32_t block) const;
+  // Whether all k+m shards of the extent's stripe stand on the disks, header and payload (invariants 1, 3 and
+  // 8).
+  bool all_shards_stand(const storage::segment::Extent& extent) const;
   std::uint32_t disk_of(const storage::segment::Extent& extent, unsigned shard) const;
 
   StoreRigOptions options;

@@ -27,7 +27,8 @@ struct Worker {
 Task<> check_back(SegmentStore& store, Extent extent, std::span<const std::byte> bytes, io::BufferPool& pool,
                   Worker& worker) {
   Result<Slice> back = co_await store.read(extent, 0, extent.length, pool);
-  const bool whole = back && std::equal(bytes.begin(), bytes.end(), back->bytes().begin(), back->bytes().end());
+  const bool whole =
+      back && std::equal(bytes.begin(), bytes.end(), back->bytes().begin(), back->bytes().end());
   if (!whole || std::this_thread::get_id() != worker.thread) ++worker.failures;
 }
 
