@@ -69,6 +69,9 @@ struct Response {
   void add_header(std::string_view name, std::string_view value);
 };
 
+// The text of x-amz-id-2 and of <HostId> for a request.
+std::string host_id(std::string_view request_id);
+
 struct User {
   std::string name;        // display name
   std::string id;          // canonical user id, shown as Owner

@@ -128,7 +128,7 @@ Task<bool> Session::refuse(HeadFailure failure) {
   response.text = fmt::format(
       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code><Message>{}</Message><Resource>/</Resource>"
       "<RequestId>{}</RequestId><HostId>{}</HostId></Error>",
-      failure.code, failure.message, id, id);
+      failure.code, failure.message, id, api::host_id(id));
   response.content_length = response.text.size();
   connection_->set_deadline(kHeadLimit);
   [[maybe_unused]] const bool sent = co_await send(response, false, id);
@@ -205,7 +205,7 @@ void Session::print_head(std::string& head, const api::Response& response, bool 
   head += "x-amz-request-id: ";
   head += request_id;
   head += "\r\nx-amz-id-2: ";
-  head += request_id;
+  head += api::host_id(request_id);
   head += "\r\n";
   head += response.headers;
   if (response.status != 204 && response.status != 304) {

@@ -6,6 +6,7 @@
 //             (CHECK).
 // Threads     start() from any thread that runs an io_context (found through the caller's executor); the
 //             handler runs on that same io_context, never inside start(). Any number may be in flight.
+//             One thread runs a context for all of its operations (CHECKed with io_uring).
 // Lifetime    memory of an operation belongs to the drive until its handler runs; cancellation does not
 //             reach operations. The drive outlives its operations: the owner waits for handlers first.
 // Errors      the system category (EIO, ENOSPC, ...), Errc::io_error for a short transfer,

@@ -112,7 +112,11 @@ void Ring::State::enqueue(Request request) {
 }
 
 bool Ring::State::open() {
-  if (opened) return true;
+  if (opened) {
+    // The kernel lets one thread submit, for good: a context stays with the thread that ran its first operation.
+    CHECK(owner == std::this_thread::get_id());
+    return true;
+  }
   if (refused) return false;
   unsigned flags = 0;
   int error = make_ring(kInFlightMax, ring, flags);

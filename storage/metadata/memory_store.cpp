@@ -110,6 +110,7 @@ Task<Result<Revision>> MemoryStore::commit(Transaction transaction) {
   Result<Revision> revision = Errc::read_only;
   {
     std::lock_guard lock(mutex_);
+    if (on_commit_) on_commit_();
     if (!powered()) co_return Errc::read_only;
     revision = apply(transaction);
     if (revision) {
@@ -130,6 +131,11 @@ void MemoryStore::cut_after(std::uint64_t commits) {
 void MemoryStore::set_power(std::function<bool()> has_power) {
   std::lock_guard lock(mutex_);
   has_power_ = std::move(has_power);
+}
+
+void MemoryStore::on_commit(std::function<void()> hook) {
+  std::lock_guard lock(mutex_);
+  on_commit_ = std::move(hook);
 }
 
 void MemoryStore::reboot() {

@@ -27,6 +27,8 @@ class MemoryStore final : public MetadataStore {
   void cut_after(std::uint64_t commits);
   // Asked before each commit whether power is still there: a shared cut with simulated drives.
   void set_power(std::function<bool()> has_power);
+  // Called before each commit is applied.
+  void on_commit(std::function<void()> hook);
   void reboot();
   std::uint64_t commits() const;
 
@@ -46,6 +48,7 @@ class MemoryStore final : public MetadataStore {
   std::uint64_t commits_ = 0;
   std::optional<std::uint64_t> commits_left_;
   std::function<bool()> has_power_;
+  std::function<void()> on_commit_;
 };
 
 }  // namespace storage::metadata

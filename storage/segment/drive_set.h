@@ -73,6 +73,9 @@ class DriveSet {
   ~DriveSet();
 
   const std::string& store_uuid() const;
+  // The same, and a member's, as the bytes that zone headers carry.
+  std::array<std::uint8_t, 16> store_id() const;
+  std::array<std::uint8_t, 16> member_id(std::uint32_t member) const;
   unsigned parity() const;  // m of the store
   bool created() const;     // open() formatted the drives
 
@@ -110,8 +113,9 @@ class DriveSet {
   // Directory for a metadata mirror on this member: `<drive>/metadata`; empty if the drive is no directory.
   std::string metadata_directory(std::uint32_t member) const;
 
+  struct State;  // private to this folder: drive_set_state.h
+
  private:
-  struct State;
   explicit DriveSet(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -130,7 +130,7 @@ class SegmentStore {
   void start(Executor executor);
   Task<> stop();
 
-  // Writes a body of 1..small_body_bytes_max bytes; shares its stripe with whatever else waits at that moment
+  // Writes a body of 1..small_body_bytes_max bytes (Errc::too_large above append_bytes_max()); shares its stripe with whatever else waits at that moment
   // (group commit). The caller keeps `bytes` alive until the call returns.
   Task<Result<Appended>> append(PieceName name, std::span<const std::byte> bytes);
 
@@ -150,6 +150,13 @@ class SegmentStore {
 
   // A pin for reading; empty Result (Errc::not_found) when the segment was freed.
   Result<SegmentPin> pin(SegmentId segment);
+
+  // For the collector: removes sealed segments that no record refers to any more; their zones are free when this
+  // returns. Errc::conflict, and nothing is removed, if one is open, unknown or pinned.
+  Task<Result<>> free_segments(std::vector<SegmentId> ids);
+
+  // The largest body that append() takes now: small_body_bytes_max, less where zones are tiny or drives are lost.
+  std::uint32_t append_bytes_max() const;
 
   struct Usage {
     std::uint64_t zones_total = 0;  // over all live drives

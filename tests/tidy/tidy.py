@@ -39,7 +39,6 @@ WIRING = {"server/store_node.cpp": {"storage/metadata/mirror_store.h", "storage/
 # Other exceptions, each with its reason.
 EXCEPTIONS = {
     ("api", "erasure/codec.h"): "the S3 checksums CRC32, CRC32C and CRC64NVME are the same functions as the drives'",
-    ("server", "api/host_id.h"): "the session prints the id that error documents carry",
 }
 
 

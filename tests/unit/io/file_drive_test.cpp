@@ -3,6 +3,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -166,6 +167,28 @@ TEST_F(FileDriveTest, ErrnoOfTheDriveTravelsUnchanged) {
   }
 }
 
+TEST_F(FileDriveTest, ANewPoolAtAnOldAddressIsRegisteredAnew) {
+  if (choose_engine().engine != Engine::io_uring) GTEST_SKIP() << choose_engine().reason;
+  // The ring of context_ outlives both pools; pages of the first must not serve for the second.
+  for (unsigned round = 1; round <= 4; ++round) {
+    BufferPool pool(16 << 20);
+    FileDriveOptions options;
+    options.path = scratch_.path();
+    options.capacity_bytes = kCapacity;
+    options.create = true;
+    options.registered = {pool.arena()};
+    auto drive = open_file_drive(options, why_);
+    ASSERT_TRUE(drive) << why_;
+    Buffer out = pool.try_take(1 << 20);
+    Buffer in = pool.try_take(1 << 20);
+    std::memset(out.data(), static_cast<int>(round), out.size());
+    ASSERT_TRUE(tests::run_task(context_, io::write(**drive, 0, out.span())));
+    std::memset(in.data(), 0, in.size());
+    ASSERT_TRUE(tests::run_task(context_, io::read(**drive, 0, in.span())));
+    EXPECT_EQ(std::memcmp(in.data(), out.data(), in.size()), 0) << round;
+  }
+}
+
 TEST(ChooseEngine, TheEnvironmentCanAskForThreads) {
   ASSERT_EQ(::setenv("GRANARY_IO_ENGINE", "threads", 1), 0);
   const EngineChoice choice = choose_engine();
@@ -219,6 +242,40 @@ void forbid(unsigned system_call) {
   }
   std::fprintf(stderr, "lived with %s\n", choice.reason.c_str());
   ::_exit(0);
+}
+
+// In a child: where the ring may be locked in memory but not the pool, operations go through it unregistered.
+[[noreturn]] void live_without_locked_memory(const std::string& path) {
+  BufferPool pool(16 << 20);
+  FileDriveOptions options;
+  options.path = path;
+  options.capacity_bytes = kCapacity;
+  options.create = true;
+  options.registered = {pool.arena()};
+  std::string why;
+  auto drive = open_file_drive(options, why);
+  if (!drive) ::_exit(4);
+  const rlimit little{4 << 20, 4 << 20};
+  if (::setrlimit(RLIMIT_MEMLOCK, &little) != 0) ::_exit(2);
+  // The limit does not bind root.
+  if (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0) ::_exit(2);
+  boost::asio::io_context context(1);
+  Buffer out = pool.try_take(4096), in = pool.try_take(4096);
+  std::memset(out.data(), 9, 4096);
+  for (int round = 0; round < 2; ++round) {
+    if (!tests::run_task(context, write(**drive, 4096, out.span()))) ::_exit(5);
+    if (!tests::run_task(context, read(**drive, 4096, in.span()))) ::_exit(6);
+    if (std::memcmp(in.data(), out.data(), 4096) != 0) ::_exit(7);
+  }
+  ::_exit(0);
+}
+
+TEST(LockedMemory, BuffersGoUnregisteredWhereTheLimitForbids) {
+  if (choose_engine().engine != Engine::io_uring) GTEST_SKIP() << choose_engine().reason;
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+  tests::ScratchDirectory scratch;
+  EXPECT_EXIT(live_without_locked_memory(scratch.path()), ::testing::ExitedWithCode(0),
+              "io_buffers_not_registered");
 }
 
 class WithoutIoUring : public ::testing::TestWithParam<unsigned> {};

@@ -1,0 +1,66 @@
+// Call: one request on its way through the operations: what arrived, who sent it, and what it is about.
+//
+// Lifetime  lives in the frame of Service::handle() for the whole call; operations take it by reference.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "api/error_table.h"
+#include "api/request_target.h"
+#include "api/routes.h"
+#include "api/service.h"
+#include "api/sigv4.h"
+
+namespace api {
+
+class XmlWriter;
+
+struct Call {
+  const Request& request;
+  HttpBody& body;
+  storage::ObjectStore& store;
+  storage::Clock& clock;
+  const ServiceOptions& options;
+  RequestTarget target;
+  Identity identity;
+  const Route* route = nullptr;
+  storage::BucketInfo bucket;  // of routes with needs_bucket, after the owner was checked
+
+  // A header; x-amz- names may stand in the query instead, where presigning clients put them.
+  std::optional<std::string_view> header(std::string_view name) const {
+    if (const auto value = request.header(name)) return value;
+    if (target.query.empty() || !name.starts_with("x-amz-")) return std::nullopt;
+    return target.parameter(name);
+  }
+
+  // The region that answers name; never empty.
+  const std::string& region() const { return options.region; }
+
+  storage::ObjectKey object_key() const { return {target.bucket, target.key}; }
+  bool anonymous() const { return identity.user == nullptr; }
+  const User& user() const { return *identity.user; }  // not of anonymous calls
+  bool head() const { return request.method == "HEAD"; }
+};
+
+// 200 with the document as its body.
+Response xml_response(XmlWriter& xml);
+Response empty_response(unsigned status);
+
+// The owner of `bucket_owner`'s things as <Owner> and the like show it: the id, and the name if it is a known user.
+void write_owner(XmlWriter& xml, std::string_view element, const ServiceOptions& options, std::string_view id);
+
+// A query parameter that is a number of 0..max (more is cut to max); `fallback` when absent or empty.
+// Errors: InvalidArgument.
+Outcome<std::uint32_t> number_parameter(const Call& call, std::string_view name, std::uint32_t max,
+                                        std::uint32_t fallback);
+
+// ?partNumber: 1..10,000, nullopt when absent. Errors: InvalidArgument.
+Outcome<std::optional<std::uint32_t>> part_number_parameter(const Call& call);
+
+// ?versionId, which names the null version or nothing in buckets without versioning. Errors: NoSuchVersion.
+Outcome<> check_version(const Call& call);
+
+Failure invalid_argument(std::string_view name, std::string_view value, std::string message = {});
+
+}  // namespace api

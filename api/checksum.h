@@ -1,0 +1,59 @@
+// Checksums as S3 names them: algorithm names, header names, lengths, and one that runs over bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "api/digest.h"
+#include "storage/object_store.h"
+
+namespace api {
+
+using storage::Checksum;
+using storage::ChecksumAlgorithm;
+using storage::ChecksumType;
+
+inline constexpr std::string_view kChecksumHeaderPrefix = "x-amz-checksum-";
+
+// "CRC32", "CRC64NVME", ...; empty for none.
+std::string_view checksum_name(ChecksumAlgorithm algorithm);
+// "x-amz-checksum-crc32", ...
+std::string_view checksum_header(ChecksumAlgorithm algorithm);
+// "ChecksumCRC32", ...
+std::string_view checksum_element(ChecksumAlgorithm algorithm);
+std::string_view checksum_type_name(ChecksumType type);
+std::size_t checksum_bytes(ChecksumAlgorithm algorithm);
+
+// By name ("crc32" in any case), by header and by XML element; nullopt when the server does not know it.
+std::optional<ChecksumAlgorithm> checksum_by_name(std::string_view name);
+std::optional<ChecksumAlgorithm> checksum_by_header(std::string_view header);
+std::optional<ChecksumAlgorithm> checksum_by_element(std::string_view element);
+std::optional<ChecksumType> checksum_type_by_name(std::string_view name);
+
+// Whether a multipart upload can have this pair: CRC64NVME is FULL_OBJECT only, SHA COMPOSITE only.
+bool checksum_pair_exists(ChecksumAlgorithm algorithm, ChecksumType type);
+// What an upload gets that names the algorithm alone.
+ChecksumType default_checksum_type(ChecksumAlgorithm algorithm);
+
+// The value as it is sent: base64, for a composite with "-N" behind it.
+std::string checksum_text(const Checksum& checksum, std::size_t parts_count);
+
+class ChecksumHasher {
+ public:
+  explicit ChecksumHasher(ChecksumAlgorithm algorithm);
+
+  ChecksumAlgorithm algorithm() const { return algorithm_; }
+  void update(std::span<const std::byte> bytes);
+  std::string finish();  // raw big-endian bytes; empty for none
+
+ private:
+  ChecksumAlgorithm algorithm_;
+  std::uint64_t crc_ = 0;
+  std::optional<Digest> digest_;
+};
+
+}  // namespace api

@@ -1,0 +1,54 @@
+#include "api/copy_source.h"
+
+#include "api/ascii.h"
+#include "api/conditions.h"
+#include "api/encoding.h"
+
+namespace api {
+namespace {
+
+Failure broken(std::string_view header) {
+  return invalid_argument("x-amz-copy-source", header,
+                          "Copy Source must mention the source bucket and key: sourcebucket/sourcekey");
+}
+
+}  // namespace
+
+Outcome<storage::ObjectKey> parse_copy_source(std::string_view header) {
+  std::string_view version = trim(header);
+  const std::string_view path = cut(version, '?');
+  auto decoded = percent_decode(path, Plus::literal);
+  if (!decoded) return broken(header);
+  std::string_view rest = *decoded;
+  if (rest.starts_with('/')) rest.remove_prefix(1);
+  storage::ObjectKey source;
+  source.bucket = cut(rest, '/');
+  source.key = rest;
+  if (source.key.empty() || !is_bucket_name(source.bucket) || !check_key(source.key)) return broken(header);
+  if (!version.empty()) {
+    const std::string_view name = cut(version, '=');
+    if (!equals_caseless(name, "versionId")) return broken(header);
+    if (version != "null") return Failure(S3Error::no_such_version).with("VersionId", version);
+  }
+  return source;
+}
+
+Task<Outcome<std::unique_ptr<storage::OpenObject>>> open_copy_source(Call& call) {
+  auto source = parse_copy_source(call.header("x-amz-copy-source").value_or(""));
+  if (!source) co_return source.error();
+  const auto bucket = co_await call.store.bucket(source->bucket);
+  if (!bucket) co_return Failure(bucket.error()).with("BucketName", source->bucket);
+  if (bucket->owner_id != call.user().id) co_return S3Error::access_denied;
+  const auto expected = call.header("x-amz-source-expected-bucket-owner");
+  if (expected && *expected != bucket->owner_id) co_return S3Error::access_denied;
+
+  auto object = co_await call.store.open(*source);
+  if (!object) co_return Failure(object.error()).with("Key", source->key);
+  std::string_view condition;
+  if (judge_read(call, "x-amz-copy-source-", *(*object)->info(), &condition) != ReadVerdict::proceed) {
+    co_return Failure(S3Error::precondition_failed).with("Condition", "x-amz-copy-source-" + std::string(condition));
+  }
+  co_return std::move(*object);
+}
+
+}  // namespace api

@@ -1,0 +1,101 @@
+#include <algorithm>
+#include <array>
+
+#include "api/ascii.h"
+#include "api/call.h"
+
+namespace api {
+namespace {
+
+// x-amz- names that a write may carry: read by an operation, or without meaning for what is stored.
+constexpr std::array<std::string_view, 34> kKnown = {
+    "x-amz-algorithm",
+    "x-amz-bypass-governance-retention",
+    "x-amz-checksum-algorithm",
+    "x-amz-checksum-mode",
+    "x-amz-checksum-type",
+    "x-amz-confirm-remove-self-bucket-access",
+    "x-amz-content-sha256",
+    "x-amz-copy-source",
+    "x-amz-copy-source-if-match",
+    "x-amz-copy-source-if-modified-since",
+    "x-amz-copy-source-if-none-match",
+    "x-amz-copy-source-if-unmodified-since",
+    "x-amz-copy-source-range",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-decoded-content-length",
+    "x-amz-expected-bucket-owner",
+    "x-amz-expires",
+    "x-amz-if-match-last-modified-time",
+    "x-amz-if-match-size",
+    "x-amz-metadata-directive",
+    "x-amz-mfa",
+    "x-amz-mp-object-size",
+    "x-amz-request-payer",
+    "x-amz-sdk-checksum-algorithm",
+    "x-amz-security-token",
+    "x-amz-signature",
+    "x-amz-signedheaders",
+    "x-amz-source-expected-bucket-owner",
+    "x-amz-tagging",
+    "x-amz-tagging-directive",
+    "x-amz-trailer",
+    "x-amz-user-agent",
+    "x-amz-website-redirect-location",
+};
+static_assert(std::is_sorted(kKnown.begin(), kKnown.end()));
+
+// Directives that pass when they spell the default.
+struct Default {
+  std::string_view name;
+  std::array<std::string_view, 2> values;
+};
+constexpr std::array<Default, 5> kDefaults = {{
+    {"x-amz-acl", {"private", "bucket-owner-full-control"}},
+    {"x-amz-bucket-object-lock-enabled", {"false", "false"}},
+    {"x-amz-object-lock-legal-hold", {"OFF", "OFF"}},
+    {"x-amz-object-ownership", {"BucketOwnerEnforced", "ObjectWriter"}},
+    {"x-amz-storage-class", {"STANDARD", "STANDARD"}},
+}};
+
+Failure refused(std::string_view name) { return Failure(S3Error::not_implemented).with("Header", to_lower(name)); }
+
+Outcome<> check_write(std::string_view name, std::string_view value) {
+  const std::string lower = to_lower(name);
+  if (lower.starts_with("x-amz-meta-") || lower.starts_with("x-amz-checksum-")) return done();
+  if (std::binary_search(kKnown.begin(), kKnown.end(), lower)) return done();
+  for (const Default& entry : kDefaults) {
+    if (entry.name != lower) continue;
+    if (equals_caseless(value, entry.values[0]) || equals_caseless(value, entry.values[1])) return done();
+    if (lower == "x-amz-storage-class") return S3Error::invalid_storage_class;
+    return refused(name);
+  }
+  return refused(name);
+}
+
+// What a read asks for is at most left out of the answer, but for keys of encryption: the bytes would be others.
+Outcome<> check_read(std::string_view name) {
+  if (starts_with_caseless(name, "x-amz-server-side-encryption-customer-")) return refused(name);
+  return done();
+}
+
+Outcome<> check_one(bool read, std::string_view name, std::string_view value) {
+  if (!starts_with_caseless(name, "x-amz-")) return done();
+  return read ? check_read(name) : check_write(name, value);
+}
+
+}  // namespace
+
+Outcome<> check_directives(const Call& call) {
+  const bool read = call.request.method == "GET" || call.request.method == "HEAD";
+  for (const HeaderField& field : call.request.headers) {
+    if (auto checked = check_one(read, field.name, field.value); !checked) return checked.error();
+  }
+  for (const QueryParameter& parameter : call.target.query) {
+    if (auto checked = check_one(read, parameter.name, parameter.value); !checked) return checked.error();
+  }
+  return done();
+}
+
+}  // namespace api

@@ -1,0 +1,111 @@
+// CopyObject: shares the source's bytes, or reads them through when a checksum is wanted that the source lacks.
+#include "api/ascii.h"
+#include "api/checksum.h"
+#include "api/conditions.h"
+#include "api/copy_body.h"
+#include "api/copy_source.h"
+#include "api/encoding.h"
+#include "api/http_date.h"
+#include "api/object_headers.h"
+#include "api/operations/operations.h"
+#include "api/operations/results.h"
+#include "api/tags.h"
+#include "api/xml_writer.h"
+
+namespace api {
+namespace {
+
+// COPY or REPLACE. Errors: InvalidArgument.
+Outcome<bool> replaces(const Call& call, std::string_view header) {
+  const auto directive = call.header(header);
+  if (!directive || equals_caseless(*directive, "COPY")) return false;
+  if (equals_caseless(*directive, "REPLACE")) return true;
+  return invalid_argument(header, *directive, "Unknown directive");
+}
+
+struct CopyPlan {
+  storage::CopyOptions options;
+  std::optional<ChecksumAlgorithm> algorithm;
+  bool changes_something = false;
+};
+
+Outcome<CopyPlan> plan_copy(const Call& call, const storage::ObjectInfo& source) {
+  CopyPlan plan;
+  const auto metadata = replaces(call, "x-amz-metadata-directive");
+  if (!metadata) return metadata.error();
+  const auto tagging = replaces(call, "x-amz-tagging-directive");
+  if (!tagging) return tagging.error();
+  auto given = read_attributes(call);
+  if (!given) return given.error();
+  if (*tagging) plan.options.tags = given->tags;
+  const std::string redirect = given->website_redirect;
+  if (*metadata) {
+    plan.options.attributes = std::move(*given);
+  } else if (!redirect.empty()) {
+    // The redirect is never copied and may be given without replacing the rest.
+    plan.options.attributes = source.attributes;
+    plan.options.attributes->website_redirect = redirect;
+  }
+  auto condition = write_condition(call);
+  if (!condition) return condition.error();
+  plan.options.condition = std::move(*condition);
+  if (const auto name = call.header("x-amz-checksum-algorithm")) {
+    plan.algorithm = checksum_by_name(*name);
+    if (!plan.algorithm) return Failure(S3Error::invalid_request, "Checksum algorithm provided is unsupported.");
+  }
+  plan.changes_something = plan.options.attributes || plan.options.tags || plan.algorithm;
+  return plan;
+}
+
+bool has_checksum(const storage::ObjectInfo& info, ChecksumAlgorithm algorithm) {
+  return info.checksum.algorithm == algorithm && info.checksum.type == ChecksumType::full_object;
+}
+
+Task<storage::Result<storage::ObjectInfoPtr>> copy_through(Call& call, storage::OpenObject& source,
+                                                           CopyPlan plan) {
+  storage::PutOptions options;
+  options.attributes = plan.options.attributes.value_or(source.info()->attributes);
+  options.attributes.tags = plan.options.tags.value_or(source.info()->attributes.tags);
+  options.condition = std::move(plan.options.condition);
+  const ByteRange whole{0, source.info()->size};
+  CopyBody body(source, whole, *plan.algorithm);
+  co_return co_await call.store.put(call.object_key(), std::move(options), body);
+}
+
+}  // namespace
+
+Task<Outcome<Response>> copy_object(Call& call) {
+  auto source = co_await open_copy_source(call);
+  if (!source) co_return source.error();
+  const storage::ObjectInfoPtr from = (*source)->info();
+  if (from->size > storage::kBodyBytesMax) {
+    co_return Failure(S3Error::invalid_request,
+                      "The specified copy source is larger than the maximum allowable size for a copy source");
+  }
+  auto plan = plan_copy(call, *from);
+  if (!plan) co_return plan.error();
+  const auto named = parse_copy_source(call.header("x-amz-copy-source").value_or(""));
+  if (!named) co_return named.error();
+  if (named->bucket == call.target.bucket && named->key == call.target.key && !plan->changes_something) {
+    co_return Failure(S3Error::invalid_request,
+                      "This copy request is illegal because it is trying to copy an object to itself without changing "
+                      "the object's metadata, storage class, website redirect location or encryption attributes.");
+  }
+  storage::Result<storage::ObjectInfoPtr> info = storage::Errc::invalid_argument;
+  if (plan->algorithm && !has_checksum(*from, *plan->algorithm)) {
+    info = co_await copy_through(call, **source, std::move(*plan));
+  } else {
+    info = co_await call.store.copy(**source, call.object_key(), std::move(plan->options));
+  }
+  if (!info) co_return info.error();
+
+  XmlWriter xml;
+  xml.open_root("CopyObjectResult");
+  xml.element("LastModified", iso_date((*info)->modified_ms));
+  xml.etag((*info)->etag);
+  write_checksum(xml, **info);
+  xml.close("CopyObjectResult");
+  co_return xml_response(xml);
+}
+
+}  // namespace api

@@ -1,0 +1,125 @@
+// DeleteObjects: up to 1,000 keys in one request, one result for each inside a 200.
+#include "api/ascii.h"
+#include "api/conditions.h"
+#include "api/http_date.h"
+#include "api/limits.h"
+#include "api/operations/operations.h"
+#include "api/xml_body.h"
+#include "api/xml_writer.h"
+
+namespace api {
+namespace {
+
+// One <Object>, and what became of it before the store was asked.
+struct Entry {
+  std::string key;
+  std::string version_id;
+  storage::RemoveCondition condition;
+  std::optional<Failure> refused;
+};
+
+struct DeleteRequest {
+  bool quiet = false;
+  std::vector<Entry> entries;
+};
+
+Outcome<Entry> parse_entry(const XmlElement& object) {
+  Entry entry;
+  const auto key = child_text(object, "Key");
+  const auto version = child_text(object, "VersionId");
+  const auto etag = child_text(object, "ETag");
+  const auto size = child_text(object, "Size");
+  const auto time = child_text(object, "LastModifiedTime");
+  if (!key || !version || !etag || !size || !time || !*key || (*key)->empty()) return S3Error::malformed_xml;
+  entry.key = **key;
+  entry.version_id = version->value_or("");
+  if (auto checked = check_key(entry.key); !checked) entry.refused = checked.error();
+  if (!entry.version_id.empty() && entry.version_id != "null") entry.refused.emplace(S3Error::no_such_version);
+  if (*etag) entry.condition.if_match = std::string(bare_etag(**etag));
+  if (*size) {
+    entry.condition.size = parse_decimal(**size);
+    if (!entry.condition.size) return S3Error::malformed_xml;
+  }
+  if (*time) {
+    entry.condition.modified_s = parse_iso_date(**time);
+    if (!entry.condition.modified_s) entry.condition.modified_s = parse_http_date(**time);
+    if (!entry.condition.modified_s) return S3Error::malformed_xml;
+  }
+  return entry;
+}
+
+Outcome<DeleteRequest> parse_request(const XmlElement& document) {
+  DeleteRequest request;
+  const auto quiet = child_text(document, "Quiet");
+  if (!quiet) return quiet.error();
+  if (*quiet) {
+    const std::string_view text = **quiet;
+    if (!equals_caseless(text, "true") && !equals_caseless(text, "false")) return S3Error::malformed_xml;
+    request.quiet = equals_caseless(text, "true");
+  }
+  for (const XmlElement& child : document.children) {
+    if (child.name == "Quiet") continue;
+    if (child.name != "Object" || request.entries.size() == kDeleteKeysMax) return S3Error::malformed_xml;
+    auto entry = parse_entry(child);
+    if (!entry) return entry.error();
+    request.entries.push_back(std::move(*entry));
+  }
+  if (request.entries.empty()) return S3Error::malformed_xml;
+  return request;
+}
+
+void write_error(XmlWriter& xml, const Entry& entry, const Failure& failure) {
+  xml.open("Error");
+  xml.element("Key", entry.key);
+  if (!entry.version_id.empty()) xml.element("VersionId", entry.version_id);
+  xml.element("Code", error_row(failure.error()).code);
+  xml.element("Message", failure.message());
+  xml.close("Error");
+}
+
+void write_deleted(XmlWriter& xml, const Entry& entry) {
+  xml.open("Deleted");
+  xml.element("Key", entry.key);
+  if (!entry.version_id.empty()) xml.element("VersionId", entry.version_id);
+  xml.close("Deleted");
+}
+
+}  // namespace
+
+Task<Outcome<Response>> delete_objects(Call& call) {
+  XmlBodyNeeds needs;
+  needs.root = "Delete";
+  needs.length_max = kDeleteBodyBytesMax - 1;
+  needs.integrity_required = true;
+  auto document = co_await read_xml_body(call, needs);
+  if (!document) co_return document.error();
+  auto request = parse_request(*document);
+  if (!request) co_return request.error();
+
+  std::vector<storage::RemoveRequest> removals;
+  for (const Entry& entry : request->entries) {
+    if (!entry.refused) removals.push_back({entry.key, entry.condition});
+  }
+  std::vector<storage::Result<>> results;
+  if (!removals.empty()) results = co_await call.store.remove_many(call.target.bucket, std::move(removals));
+
+  XmlWriter xml;
+  xml.open_root("DeleteResult");
+  std::size_t next = 0;
+  for (const Entry& entry : request->entries) {
+    if (entry.refused) {
+      write_error(xml, entry, *entry.refused);
+      continue;
+    }
+    const storage::Result<>& result = results.at(next++);
+    if (!result) {
+      write_error(xml, entry, Failure(result.error()));
+    } else if (!request->quiet) {
+      write_deleted(xml, entry);
+    }
+  }
+  xml.close("DeleteResult");
+  co_return xml_response(xml);
+}
+
+}  // namespace api

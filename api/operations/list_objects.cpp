@@ -1,0 +1,194 @@
+// ListObjects, ListObjectsV2, ListObjectVersions. One page is one walk of the store's map.
+#include "api/ascii.h"
+#include "api/checksum.h"
+#include "api/encoding.h"
+#include "api/http_date.h"
+#include "api/operations/operations.h"
+#include "api/operations/results.h"
+#include "erasure/codec.h"
+
+namespace api {
+namespace {
+
+// A continuation token is where the last page ended, with a CRC so that a token of somewhere else is refused.
+std::string make_token(std::string_view after) {
+  const std::uint32_t crc = erasure::crc32c(bytes_of(after));
+  std::string raw;
+  for (int shift = 24; shift >= 0; shift -= 8) raw += static_cast<char>(crc >> shift & 0xff);
+  raw += after;
+  return to_base64url(raw);
+}
+
+std::optional<std::string> read_token(std::string_view token) {
+  const auto raw = from_base64url(token);
+  if (!raw || raw->size() < 4) return std::nullopt;
+  std::string after = raw->substr(4);
+  if (make_token(after) != token) return std::nullopt;
+  return after;
+}
+
+struct ListRequest {
+  storage::ListOptions options;
+  ListEncoder encoder;
+};
+
+// What the listings have in common. Errors: InvalidArgument.
+Outcome<ListRequest> parse_list(const Call& call) {
+  ListRequest request;
+  auto encoder = ListEncoder::from(call);
+  if (!encoder) return encoder.error();
+  request.encoder = *encoder;
+  const auto limit = number_parameter(call, "max-keys", storage::kListEntriesMax, storage::kListEntriesMax);
+  if (!limit) return limit.error();
+  request.options.entries_max = *limit;
+  request.options.prefix = call.target.parameter("prefix").value_or("");
+  request.options.delimiter = call.target.parameter("delimiter").value_or("");
+  return request;
+}
+
+void write_object(XmlWriter& xml, const Call& call, const ListEncoder& encoder, const storage::ObjectInfo& info,
+                  bool owner) {
+  xml.open("Contents");
+  encoder.element(xml, "Key", info.key);
+  xml.element("LastModified", iso_date(info.modified_ms));
+  xml.etag(info.etag);
+  if (info.checksum.algorithm != ChecksumAlgorithm::none) {
+    xml.element("ChecksumAlgorithm", checksum_name(info.checksum.algorithm));
+    xml.element("ChecksumType", checksum_type_name(info.checksum.type));
+  }
+  xml.element("Size", info.size);
+  if (owner) write_owner(xml, "Owner", call.options, call.bucket.owner_id);
+  xml.element("StorageClass", info.attributes.storage_class.empty() ? std::string_view("STANDARD")
+                                                                    : std::string_view(info.attributes.storage_class));
+  xml.close("Contents");
+}
+
+void write_prefixes(XmlWriter& xml, const ListEncoder& encoder, const storage::ObjectPage& page) {
+  for (const std::string& prefix : page.common_prefixes) {
+    xml.open("CommonPrefixes");
+    encoder.element(xml, "Prefix", prefix);
+    xml.close("CommonPrefixes");
+  }
+}
+
+Task<Outcome<Response>> list_v1(Call& call) {
+  auto request = parse_list(call);
+  if (!request) co_return request.error();
+  const std::string marker(call.target.parameter("marker").value_or(""));
+  request->options.after = marker;
+  const auto page = co_await call.store.list(call.target.bucket, request->options);
+  if (!page) co_return page.error();
+
+  const ListEncoder& encoder = request->encoder;
+  XmlWriter xml;
+  xml.open_root("ListBucketResult");
+  xml.element("Name", call.target.bucket);
+  encoder.element(xml, "Prefix", request->options.prefix);
+  encoder.element(xml, "Marker", marker);
+  if (!request->options.delimiter.empty()) {
+    encoder.element(xml, "Delimiter", request->options.delimiter);
+    if (page->truncated) encoder.element(xml, "NextMarker", page->next_after);
+  }
+  xml.element("MaxKeys", std::uint64_t{request->options.entries_max});
+  encoder.write_type(xml);
+  xml.flag("IsTruncated", page->truncated);
+  for (const auto& object : page->objects) write_object(xml, call, encoder, *object, true);
+  write_prefixes(xml, encoder, *page);
+  xml.close("ListBucketResult");
+  co_return xml_response(xml);
+}
+
+Task<Outcome<Response>> list_v2(Call& call) {
+  auto request = parse_list(call);
+  if (!request) co_return request.error();
+  const auto token = call.target.parameter("continuation-token");
+  const auto start_after = call.target.parameter("start-after");
+  if (token && !token->empty()) {
+    auto after = read_token(*token);
+    if (!after) {
+      co_return invalid_argument("continuation-token", *token, "The continuation token provided is incorrect");
+    }
+    request->options.after = std::move(*after);
+  } else if (start_after) {
+    request->options.after = *start_after;
+  }
+  const auto page = co_await call.store.list(call.target.bucket, request->options);
+  if (!page) co_return page.error();
+
+  const ListEncoder& encoder = request->encoder;
+  const bool owner = equals_caseless(call.target.parameter("fetch-owner").value_or(""), "true");
+  XmlWriter xml;
+  xml.open_root("ListBucketResult");
+  xml.element("Name", call.target.bucket);
+  encoder.element(xml, "Prefix", request->options.prefix);
+  if (!request->options.delimiter.empty()) encoder.element(xml, "Delimiter", request->options.delimiter);
+  xml.element("MaxKeys", std::uint64_t{request->options.entries_max});
+  encoder.write_type(xml);
+  xml.element("KeyCount", std::uint64_t{page->objects.size() + page->common_prefixes.size()});
+  xml.flag("IsTruncated", page->truncated);
+  if (token) xml.element("ContinuationToken", *token);
+  if (page->truncated) xml.element("NextContinuationToken", make_token(page->next_after));
+  if (start_after) encoder.element(xml, "StartAfter", *start_after);
+  for (const auto& object : page->objects) write_object(xml, call, encoder, *object, owner);
+  write_prefixes(xml, encoder, *page);
+  xml.close("ListBucketResult");
+  co_return xml_response(xml);
+}
+
+}  // namespace
+
+Task<Outcome<Response>> list_objects(Call& call) {
+  const auto type = call.target.parameter("list-type");
+  if (!type || type->empty() || *type == "1") co_return co_await list_v1(call);
+  if (*type != "2") co_return invalid_argument("list-type", *type, "Invalid List Type specified in Request");
+  co_return co_await list_v2(call);
+}
+
+// Each object is its own only version, the null one, until buckets can be versioned.
+Task<Outcome<Response>> list_object_versions(Call& call) {
+  auto request = parse_list(call);
+  if (!request) co_return request.error();
+  const std::string key_marker(call.target.parameter("key-marker").value_or(""));
+  const std::string version_marker(call.target.parameter("version-id-marker").value_or(""));
+  if (!version_marker.empty() && key_marker.empty()) {
+    co_return invalid_argument("version-id-marker", version_marker,
+                               "A version-id marker cannot be specified without a key marker.");
+  }
+  request->options.after = key_marker;
+  const auto page = co_await call.store.list(call.target.bucket, request->options);
+  if (!page) co_return page.error();
+
+  const ListEncoder& encoder = request->encoder;
+  XmlWriter xml;
+  xml.open_root("ListVersionsResult");
+  xml.element("Name", call.target.bucket);
+  encoder.element(xml, "Prefix", request->options.prefix);
+  if (!request->options.delimiter.empty()) encoder.element(xml, "Delimiter", request->options.delimiter);
+  encoder.element(xml, "KeyMarker", key_marker);
+  xml.element("VersionIdMarker", version_marker);
+  xml.element("MaxKeys", std::uint64_t{request->options.entries_max});
+  encoder.write_type(xml);
+  xml.flag("IsTruncated", page->truncated);
+  if (page->truncated) {
+    encoder.element(xml, "NextKeyMarker", page->next_after);
+    const bool at_prefix = !page->common_prefixes.empty() && page->common_prefixes.back() == page->next_after;
+    if (!at_prefix) xml.element("NextVersionIdMarker", "null");
+  }
+  for (const auto& object : page->objects) {
+    xml.open("Version");
+    encoder.element(xml, "Key", object->key);
+    xml.element("VersionId", "null");
+    xml.flag("IsLatest", true);
+    xml.element("LastModified", iso_date(object->modified_ms));
+    xml.etag(object->etag);
+    xml.element("Size", object->size);
+    write_owner(xml, "Owner", call.options, call.bucket.owner_id);
+    xml.element("StorageClass", "STANDARD");
+    xml.close("Version");
+  }
+  write_prefixes(xml, encoder, *page);
+  xml.close("ListVersionsResult");
+  co_return xml_response(xml);
+}
+
+}  // namespace api

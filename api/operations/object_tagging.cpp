@@ -1,0 +1,41 @@
+// GetObjectTagging, PutObjectTagging, DeleteObjectTagging.
+#include "api/limits.h"
+#include "api/operations/operations.h"
+#include "api/tags.h"
+#include "api/xml_body.h"
+#include "api/xml_writer.h"
+
+namespace api {
+
+Task<Outcome<Response>> get_object_tagging(Call& call) {
+  if (auto version = check_version(call); !version) co_return version.error();
+  const auto info = co_await call.store.head(call.object_key());
+  if (!info) co_return info.error();
+  XmlWriter xml;
+  write_tagging(xml, (*info)->attributes.tags);
+  co_return xml_response(xml);
+}
+
+Task<Outcome<Response>> put_object_tagging(Call& call) {
+  if (auto version = check_version(call); !version) co_return version.error();
+  XmlBodyNeeds needs;
+  needs.root = "Tagging";
+  needs.length_max = kXmlBodyBytesMax;
+  const auto document = co_await read_xml_body(call, needs);
+  if (!document) co_return document.error();
+  auto tags = parse_tagging(*document);
+  if (!tags) co_return tags.error();
+  const auto set = co_await call.store.set_tags(call.object_key(), std::move(*tags));
+  if (!set) co_return set.error();
+  co_return empty_response(200);
+}
+
+Task<Outcome<Response>> delete_object_tagging(Call& call) {
+  if (auto version = check_version(call); !version) co_return version.error();
+  storage::NameValues none;
+  const auto set = co_await call.store.set_tags(call.object_key(), std::move(none));
+  if (!set) co_return set.error();
+  co_return empty_response(204);
+}
+
+}  // namespace api

@@ -1,0 +1,39 @@
+// The operations of S3, one function each. A handler answers, or gives the Failure that the service prints; it
+// resumes on its caller's executor and keeps no state between calls.
+#pragma once
+
+#include "api/call.h"
+
+namespace api {
+
+Task<Outcome<Response>> list_buckets(Call& call);
+Task<Outcome<Response>> create_bucket(Call& call);
+Task<Outcome<Response>> head_bucket(Call& call);
+Task<Outcome<Response>> delete_bucket(Call& call);
+Task<Outcome<Response>> get_bucket_location(Call& call);
+Task<Outcome<Response>> get_unconfigured(Call& call);  // what nobody configured: item by item as S3 answers
+Task<Outcome<Response>> get_acl(Call& call);
+Task<Outcome<Response>> put_acl(Call& call);
+
+Task<Outcome<Response>> get_object(Call& call);  // and HEAD
+Task<Outcome<Response>> put_object(Call& call);
+Task<Outcome<Response>> copy_object(Call& call);
+Task<Outcome<Response>> delete_object(Call& call);
+Task<Outcome<Response>> delete_objects(Call& call);
+Task<Outcome<Response>> get_object_attributes(Call& call);
+Task<Outcome<Response>> get_object_tagging(Call& call);
+Task<Outcome<Response>> put_object_tagging(Call& call);
+Task<Outcome<Response>> delete_object_tagging(Call& call);
+
+Task<Outcome<Response>> list_objects(Call& call);  // V1 and V2
+Task<Outcome<Response>> list_object_versions(Call& call);
+
+Task<Outcome<Response>> create_multipart_upload(Call& call);
+Task<Outcome<Response>> upload_part(Call& call);
+Task<Outcome<Response>> upload_part_copy(Call& call);
+Task<Outcome<Response>> complete_multipart_upload(Call& call);
+Task<Outcome<Response>> abort_multipart_upload(Call& call);
+Task<Outcome<Response>> list_parts(Call& call);
+Task<Outcome<Response>> list_multipart_uploads(Call& call);
+
+}  // namespace api

@@ -1,0 +1,67 @@
+// PutObject, DeleteObject.
+#include "api/ascii.h"
+#include "api/conditions.h"
+#include "api/http_date.h"
+#include "api/object_headers.h"
+#include "api/operations/operations.h"
+#include "api/operations/results.h"
+#include "api/verified_body.h"
+
+namespace api {
+
+// The commit inside ObjectStore::put makes the object durable and visible; the answer is printed after it.
+Task<Outcome<Response>> put_object(Call& call) {
+  auto attributes = read_attributes(call);
+  if (!attributes) co_return attributes.error();
+  auto condition = write_condition(call);
+  if (!condition) co_return condition.error();
+  BodyNeeds needs;
+  needs.length_required = true;
+  needs.md5 = true;
+  // S3's own default where a client sends no checksum.
+  needs.algorithm = ChecksumAlgorithm::crc64nvme;
+  auto plan = plan_body(call.request, call.body, call.identity, needs);
+  if (!plan) co_return plan.error();
+
+  storage::PutOptions options;
+  options.attributes = std::move(*attributes);
+  options.condition = std::move(*condition);
+  VerifiedBody body(call.body, std::move(*plan));
+  const auto info = co_await call.store.put(call.object_key(), std::move(options), body);
+  if (!info) co_return body_failure(info.error(), body);
+
+  Response response;
+  add_etag((*info)->etag, response);
+  add_checksum_headers(**info, response);
+  co_return response;
+}
+
+namespace {
+
+Outcome<storage::RemoveCondition> remove_condition(const Call& call) {
+  storage::RemoveCondition condition;
+  if (const auto if_match = call.request.header("if-match")) condition.if_match = std::string(bare_etag(*if_match));
+  if (const auto size = call.header("x-amz-if-match-size")) {
+    condition.size = parse_decimal(*size);
+    if (!condition.size) return invalid_argument("x-amz-if-match-size", *size);
+  }
+  if (const auto time = call.header("x-amz-if-match-last-modified-time")) {
+    condition.modified_s = parse_http_date(*time);
+    if (!condition.modified_s) condition.modified_s = parse_iso_date(*time);
+    if (!condition.modified_s) return invalid_argument("x-amz-if-match-last-modified-time", *time);
+  }
+  return condition;
+}
+
+}  // namespace
+
+Task<Outcome<Response>> delete_object(Call& call) {
+  if (auto version = check_version(call); !version) co_return version.error();
+  auto condition = remove_condition(call);
+  if (!condition) co_return condition.error();
+  const auto removed = co_await call.store.remove(call.object_key(), std::move(*condition));
+  if (!removed) co_return removed.error();
+  co_return empty_response(204);
+}
+
+}  // namespace api

@@ -1,0 +1,63 @@
+// What S3 answers about everything that nobody configured. Clients ask on their way to other things: s3cmd for policy
+// and cors, rclone for versioning, mc for object-lock.
+#include "api/operations/operations.h"
+#include "api/xml_writer.h"
+
+namespace api {
+namespace {
+
+struct ErrorAnswer {
+  std::string_view sub_resource;
+  S3Error error;
+};
+
+constexpr ErrorAnswer kErrors[] = {
+    {"policy", S3Error::no_such_bucket_policy},
+    {"cors", S3Error::no_such_cors_configuration},
+    {"lifecycle", S3Error::no_such_lifecycle_configuration},
+    {"tagging", S3Error::no_such_tag_set},
+    {"encryption", S3Error::server_side_encryption_configuration_not_found},
+    {"object-lock", S3Error::object_lock_configuration_not_found},
+    {"publicAccessBlock", S3Error::no_such_public_access_block_configuration},
+    {"ownershipControls", S3Error::ownership_controls_not_found},
+    {"website", S3Error::no_such_website_configuration},
+    {"replication", S3Error::replication_configuration_not_found},
+    {"torrent", S3Error::no_such_key},
+};
+
+struct Document {
+  std::string_view sub_resource;
+  std::string_view root;
+  std::string_view element;  // the one child; empty: none
+  std::string_view text;
+};
+
+constexpr Document kDocuments[] = {
+    {"versioning", "VersioningConfiguration", "", ""},
+    {"policyStatus", "PolicyStatus", "IsPublic", "false"},
+    {"logging", "BucketLoggingStatus", "", ""},
+    {"notification", "NotificationConfiguration", "", ""},
+    {"accelerate", "AccelerateConfiguration", "", ""},
+    {"requestPayment", "RequestPaymentConfiguration", "Payer", "BucketOwner"},
+};
+
+}  // namespace
+
+Task<Outcome<Response>> get_unconfigured(Call& call) {
+  const std::string_view sub_resource = call.route->sub_resource;
+  for (const ErrorAnswer& answer : kErrors) {
+    if (answer.sub_resource == sub_resource) co_return answer.error;
+  }
+  for (const Document& document : kDocuments) {
+    if (document.sub_resource != sub_resource) continue;
+    XmlWriter xml;
+    xml.open_root(document.root);
+    if (!document.element.empty()) xml.element(document.element, document.text);
+    xml.close(document.root);
+    co_return xml_response(xml);
+  }
+  // retention and legal-hold: no bucket has object lock.
+  co_return Failure(S3Error::invalid_request, "Bucket is missing Object Lock Configuration");
+}
+
+}  // namespace api

@@ -1,0 +1,233 @@
+#include "api/routes.h"
+
+#include <string>
+
+#include "api/ascii.h"
+#include "api/operations/operations.h"
+#include "api/request_target.h"
+
+namespace api {
+namespace {
+
+constexpr Route kRoutes[] = {
+    {.method = "GET", .scope = Scope::service, .operation = "ListBuckets", .handler = list_buckets, .needs_bucket = false},
+
+    {.method = "PUT", .scope = Scope::bucket, .operation = "CreateBucket", .handler = create_bucket, .needs_bucket = false},
+    {.method = "HEAD", .scope = Scope::bucket, .operation = "HeadBucket", .handler = head_bucket},
+    {.method = "DELETE", .scope = Scope::bucket, .operation = "DeleteBucket", .handler = delete_bucket},
+    {.method = "GET", .scope = Scope::bucket, .operation = "ListObjects", .handler = list_objects},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "versions", .operation = "ListObjectVersions", .handler = list_object_versions},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "uploads", .operation = "ListMultipartUploads", .handler = list_multipart_uploads},
+    {.method = "POST", .scope = Scope::bucket, .sub_resource = "delete", .operation = "DeleteObjects", .handler = delete_objects},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "location", .operation = "GetBucketLocation", .handler = get_bucket_location},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "acl", .operation = "GetBucketAcl", .handler = get_acl},
+    {.method = "PUT", .scope = Scope::bucket, .sub_resource = "acl", .operation = "PutBucketAcl", .handler = put_acl},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "versioning", .operation = "GetBucketVersioning", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "policy", .operation = "GetBucketPolicy", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "policyStatus", .operation = "GetBucketPolicyStatus", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "cors", .operation = "GetBucketCors", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "lifecycle", .operation = "GetBucketLifecycleConfiguration", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "tagging", .operation = "GetBucketTagging", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "encryption", .operation = "GetBucketEncryption", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "object-lock", .operation = "GetObjectLockConfiguration", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "publicAccessBlock", .operation = "GetPublicAccessBlock", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "ownershipControls", .operation = "GetBucketOwnershipControls", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "website", .operation = "GetBucketWebsite", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "replication", .operation = "GetBucketReplication", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "logging", .operation = "GetBucketLogging", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "notification", .operation = "GetBucketNotificationConfiguration", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "accelerate", .operation = "GetBucketAccelerateConfiguration", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "requestPayment", .operation = "GetBucketRequestPayment", .handler = get_unconfigured},
+
+    {.method = "GET", .scope = Scope::object, .operation = "GetObject", .handler = get_object},
+    {.method = "HEAD", .scope = Scope::object, .operation = "HeadObject", .handler = get_object},
+    {.method = "PUT", .scope = Scope::object, .operation = "PutObject", .handler = put_object},
+    {.method = "PUT", .scope = Scope::object, .copy = true, .operation = "CopyObject", .handler = copy_object},
+    {.method = "DELETE", .scope = Scope::object, .operation = "DeleteObject", .handler = delete_object, .parameters = {"versionId"}},
+    {.method = "POST", .scope = Scope::object, .sub_resource = "uploads", .operation = "CreateMultipartUpload", .handler = create_multipart_upload},
+    {.method = "PUT", .scope = Scope::object, .sub_resource = "uploadId", .operation = "UploadPart", .handler = upload_part, .parameters = {"partNumber"}},
+    {.method = "PUT", .scope = Scope::object, .sub_resource = "uploadId", .copy = true, .operation = "UploadPartCopy", .handler = upload_part_copy, .parameters = {"partNumber"}},
+    {.method = "POST", .scope = Scope::object, .sub_resource = "uploadId", .operation = "CompleteMultipartUpload", .handler = complete_multipart_upload},
+    {.method = "DELETE", .scope = Scope::object, .sub_resource = "uploadId", .operation = "AbortMultipartUpload", .handler = abort_multipart_upload},
+    {.method = "GET", .scope = Scope::object, .sub_resource = "uploadId", .operation = "ListParts", .handler = list_parts},
+    {.method = "GET", .scope = Scope::object, .sub_resource = "attributes", .operation = "GetObjectAttributes", .handler = get_object_attributes},
+    {.method = "GET", .scope = Scope::object, .sub_resource = "tagging", .operation = "GetObjectTagging", .handler = get_object_tagging},
+    {.method = "PUT", .scope = Scope::object, .sub_resource = "tagging", .operation = "PutObjectTagging", .handler = put_object_tagging, .parameters = {"versionId"}},
+    {.method = "DELETE", .scope = Scope::object, .sub_resource = "tagging", .operation = "DeleteObjectTagging", .handler = delete_object_tagging, .parameters = {"versionId"}},
+    {.method = "GET", .scope = Scope::object, .sub_resource = "acl", .operation = "GetObjectAcl", .handler = get_acl},
+    {.method = "PUT", .scope = Scope::object, .sub_resource = "acl", .operation = "PutObjectAcl", .handler = put_acl, .parameters = {"versionId"}},
+    {.method = "GET", .scope = Scope::object, .sub_resource = "retention", .operation = "GetObjectRetention", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::object, .sub_resource = "legal-hold", .operation = "GetObjectLegalHold", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::object, .sub_resource = "torrent", .operation = "GetObjectTorrent", .handler = get_unconfigured},
+};
+
+// The sub-resources of S3 and the methods that S3 has for them: what is here but not in the table above is not built
+// (501); a method that is not here is wrong (405); a name of the other scope is misplaced (400).
+struct SubResource {
+  std::string_view name;
+  std::string_view bucket_methods;
+  std::string_view object_methods;
+};
+
+constexpr SubResource kSubResources[] = {
+    {"abac", "GET, PUT", ""},
+    {"accelerate", "GET, PUT", ""},
+    {"acl", "GET, PUT", "GET, PUT"},
+    {"analytics", "GET, PUT, DELETE", ""},
+    {"annotation", "", "GET, PUT, DELETE"},
+    {"annotations", "", "GET"},
+    {"append", "", "POST"},
+    {"attributes", "", "GET"},
+    {"cors", "GET, PUT, DELETE", ""},
+    {"delete", "POST", ""},
+    {"encryption", "GET, PUT, DELETE", "PUT"},
+    {"intelligent-tiering", "GET, PUT, DELETE", ""},
+    {"inventory", "GET, PUT, DELETE", ""},
+    {"legal-hold", "", "GET, PUT"},
+    {"lifecycle", "GET, PUT, DELETE", ""},
+    {"location", "GET", ""},
+    {"logging", "GET, PUT", ""},
+    {"metadataConfiguration", "GET, POST, DELETE", ""},
+    {"metadataTable", "GET, POST, DELETE", ""},
+    {"metrics", "GET, PUT, DELETE", ""},
+    {"notification", "GET, PUT", ""},
+    {"object-lock", "GET, PUT", ""},
+    {"ownershipControls", "GET, PUT, DELETE", ""},
+    {"policy", "GET, PUT, DELETE", ""},
+    {"policyStatus", "GET", ""},
+    {"publicAccessBlock", "GET, PUT, DELETE", ""},
+    {"renameObject", "", "PUT"},
+    {"replication", "GET, PUT, DELETE", ""},
+    {"requestPayment", "GET, PUT", ""},
+    {"restore", "", "POST"},
+    {"retention", "", "GET, PUT"},
+    {"select", "", "POST"},
+    {"session", "GET", ""},
+    {"tagging", "GET, PUT, DELETE", "GET, PUT, DELETE"},
+    {"torrent", "", "GET"},
+    {"uploadId", "", "GET, PUT, POST, DELETE"},
+    {"uploads", "GET", "POST"},
+    {"versioning", "GET, PUT", ""},
+    {"versions", "GET", ""},
+    {"website", "GET, PUT, DELETE", ""},
+};
+
+const SubResource* known_sub_resource(std::string_view name) {
+  for (const SubResource& candidate : kSubResources) {
+    if (equals_caseless(candidate.name, name)) return &candidate;
+  }
+  return nullptr;
+}
+
+bool lists_method(std::string_view methods, std::string_view method) {
+  while (!methods.empty()) {
+    if (trim(cut(methods, ',')) == method) return true;
+  }
+  return false;
+}
+
+Scope scope_of(const RequestTarget& target) {
+  if (!target.key.empty()) return Scope::object;
+  return target.bucket.empty() ? Scope::service : Scope::bucket;
+}
+
+std::string_view plain_methods(Scope scope) {
+  switch (scope) {
+    case Scope::service: return "GET";
+    case Scope::bucket: return "GET, HEAD, PUT, DELETE";
+    case Scope::object: return "GET, HEAD, PUT, DELETE";
+  }
+  return {};
+}
+
+Failure method_not_allowed(std::string_view method, std::string_view allowed) {
+  return Failure(S3Error::method_not_allowed).with("Method", method).with_header("Allow", allowed);
+}
+
+Failure not_implemented(std::string_view what) {
+  return Failure(S3Error::not_implemented).with("Header", what);
+}
+
+bool is_read(std::string_view method) { return method == "GET" || method == "HEAD"; }
+
+// The one sub-resource of the query, or nullptr.
+Outcome<const SubResource*> select_sub_resource(const RequestTarget& target) {
+  const SubResource* selected = nullptr;
+  for (const QueryParameter& parameter : target.query) {
+    const SubResource* found = known_sub_resource(parameter.name);
+    if (found == nullptr) continue;
+    if (selected != nullptr) {
+      std::string message = "Conflicting query string parameters: ";
+      message.append(selected->name).append(", ").append(found->name);
+      return Failure(S3Error::invalid_argument, std::move(message)).with("ArgumentName", "ResourceType");
+    }
+    selected = found;
+  }
+  return selected;
+}
+
+// Parts and uploads that are half said must never become plain objects.
+Outcome<> check_misplaced(std::string_view method, Scope scope, const SubResource* sub, const RequestTarget& target) {
+  if (sub != nullptr) {
+    const std::string_view here = scope == Scope::object   ? sub->object_methods
+                                  : scope == Scope::bucket ? sub->bucket_methods
+                                                           : std::string_view{};
+    const bool uploads_of_object = sub->name == "uploads" && scope == Scope::object && method != "POST";
+    if (here.empty() || uploads_of_object) {
+      std::string message = "The sub-resource '";
+      message.append(sub->name).append("' does not belong to this resource");
+      return Failure(S3Error::invalid_request, std::move(message));
+    }
+  }
+  if (scope == Scope::object && method == "PUT") {
+    const bool upload = sub != nullptr && sub->name == "uploadId";
+    const bool part = target.has("partNumber");
+    if (upload != part && (upload || sub == nullptr)) {
+      return Failure(S3Error::invalid_argument, "This operation needs both partNumber and uploadId");
+    }
+  }
+  return done();
+}
+
+Outcome<> check_parameters(const Route& route, const RequestTarget& target) {
+  if (is_read(route.method)) return done();
+  for (const QueryParameter& parameter : target.query) {
+    const std::string_view name = parameter.name;
+    if (equals_caseless(name, route.sub_resource) || equals_caseless(name, "x-id")) continue;
+    if (starts_with_caseless(name, "x-amz-")) continue;
+    bool known = false;
+    for (const std::string_view allowed : route.parameters) known = known || equals_caseless(name, allowed);
+    if (!known) return not_implemented(name);
+  }
+  return done();
+}
+
+}  // namespace
+
+std::span<const Route> routes() { return kRoutes; }
+
+Outcome<const Route*> find_route(std::string_view method, const RequestTarget& target, bool copy) {
+  const Scope scope = scope_of(target);
+  const auto selected = select_sub_resource(target);
+  if (!selected) return selected.error();
+  const SubResource* const sub = *selected;
+  if (auto placed = check_misplaced(method, scope, sub, target); !placed) return placed.error();
+
+  const std::string_view sub_name = sub != nullptr ? sub->name : std::string_view{};
+  const bool copies = copy && scope == Scope::object && method == "PUT" && (sub == nullptr || sub_name == "uploadId");
+  for (const Route& route : kRoutes) {
+    if (route.scope != scope || route.method != method || route.sub_resource != sub_name || route.copy != copies) continue;
+    if (auto checked = check_parameters(route, target); !checked) return checked.error();
+    return &route;
+  }
+  if (sub == nullptr) {
+    // A POST of a form to a bucket is an upload of a browser: known to S3, not built.
+    if (scope == Scope::bucket && method == "POST") return not_implemented("POST");
+    return method_not_allowed(method, plain_methods(scope));
+  }
+  const std::string_view methods = scope == Scope::object ? sub->object_methods : sub->bucket_methods;
+  if (lists_method(methods, method)) return not_implemented(sub->name);
+  return method_not_allowed(method, methods);
+}
+
+}  // namespace api

@@ -1,0 +1,89 @@
+// AWS Signature Version 4: who sent this request, and did nobody change it on the way.
+//
+// Threads   any; the cache of signing keys has a lock of its own.
+// Lifetime  the users given at construction outlive the Authenticator; an Identity holds views of the request.
+// Secrets   no key, signature or derived key is ever logged. The failure document repeats what the client sent and
+//           what it should have signed, never a key.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "api/digest.h"
+#include "api/error_table.h"
+#include "api/request_target.h"
+#include "api/service.h"
+#include "storage/base/clock.h"
+
+namespace api {
+
+// What x-amz-content-sha256 announces about the body.
+enum class PayloadMode {
+  signed_hash,                 // the hex SHA-256 of the body
+  unsigned_payload,
+  streaming_signed,            // aws-chunked, each chunk signed
+  streaming_signed_trailer,    // and a signed trailer
+  streaming_unsigned_trailer,  // aws-chunked with a trailer, nothing signed
+};
+
+// What signs the chunks of a streaming body.
+struct ChunkSigning {
+  Sha256Digest key{};
+  std::string timestamp;  // as in the request: 20130524T000000Z
+  std::string scope;      // 20130524/us-east-1/s3/aws4_request
+  std::string seed;       // the request's own signature, 64 hex digits
+};
+
+struct Identity {
+  const User* user = nullptr;  // nullptr: anonymous
+  PayloadMode payload = PayloadMode::unsigned_payload;
+  std::string_view payload_sha256;  // 64 hex digits; of signed_hash only
+  std::optional<ChunkSigning> chunk_signing;  // of streaming_signed and streaming_signed_trailer only
+};
+
+class Authenticator {
+ public:
+  struct Options {
+    std::string region;
+    std::span<const std::string> locations;  // further regions that a scope may name
+    std::span<const User> users;
+  };
+
+  Authenticator(storage::Clock& clock, Options options);
+  ~Authenticator();
+
+  // Whether the request carries credentials of any kind.
+  static bool has_credentials(const Request& request, const RequestTarget& target);
+
+  // Verifies the signature. Errors: AccessDenied (no credentials, expired, unsigned x-amz- headers),
+  // AuthorizationHeaderMalformed, AuthorizationQueryParametersError, InvalidAccessKeyId, InvalidArgument,
+  // InvalidRequest, InvalidToken, RequestTimeTooSkewed, SignatureDoesNotMatch.
+  // Cost  three HMACs, two of them spared by the key cache after the first request of a day.
+  Outcome<Identity> authenticate(const Request& request, const RequestTarget& target);
+
+ private:
+  struct Signed;
+  Outcome<Signed> parse_header(const Request& request, std::string_view authorization) const;
+  Outcome<Signed> parse_query_form(const Request& request, const RequestTarget& target) const;
+  Outcome<> check_scope(Signed& claim) const;
+  Outcome<> check_time(const Signed& claim) const;
+  Outcome<> check_signature(const Request& request, const RequestTarget& target, Signed& claim);
+
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// The canonical request of `target` with the given signed headers (lower-case names separated by ';'), for
+// verification and for signing in tests. `query_form` leaves X-Amz-Signature out.
+std::string canonical_request(const Request& request, const RequestTarget& target, std::string_view signed_headers,
+                              std::string_view payload_hash, bool query_form);
+
+// The signing key of a day: HMAC chain over date (YYYYMMDD), region and service s3.
+Sha256Digest signing_key(std::string_view secret, std::string_view date, std::string_view region);
+
+}  // namespace api

@@ -1,0 +1,186 @@
+#include "storage/segment/batch_writer.h"
+
+#include <algorithm>
+#include <boost/asio/this_coro.hpp>
+
+#include "storage/base/check.h"
+#include "storage/base/log.h"
+#include "storage/segment/stripe_layout.h"
+
+namespace storage::segment {
+namespace asio = boost::asio;
+
+namespace {
+
+// Writes of one body before its error goes to the caller. Each failure takes a drive out of service, so a store
+// that can still write at all succeeds within m + 1 of them.
+constexpr unsigned kAttemptsMax = 8;
+
+StripeShape shape_for(erasure::Scheme scheme, std::uint32_t shard_blocks, std::span<const Piece> pieces) {
+  StripeShape shape;
+  shape.scheme = scheme;
+  shape.shard_blocks = shard_blocks;
+  const std::size_t header = shard_header_bytes(scheme, shard_blocks, pieces);
+  shape.header_blocks = static_cast<std::uint32_t>((header + io::kBlockBytes - 1) / io::kBlockBytes);
+  CHECK(shape.header_blocks <= kHeaderBlocksMax);
+  return shape;
+}
+
+// What no piece covers holds zeros: pool memory carries other bytes.
+void zero_gaps(Stripe& stripe, std::vector<Piece> pieces) {
+  std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) { return a.begin < b.begin; });
+  std::uint32_t covered = 0;
+  for (const Piece& piece : pieces) {
+    CHECK(piece.begin >= covered);
+    stripe.zero(covered, piece.begin);
+    covered = piece.begin + piece.length;
+  }
+  stripe.zero(covered, static_cast<std::uint32_t>(stripe.shape().space_bytes()));
+}
+
+}  // namespace
+
+Task<Result<Appended>> BatchWriter::append(PieceName name, std::span<const std::byte> bytes) {
+  Pending pending;
+  pending.name = std::move(name);
+  pending.bytes = bytes;
+  Result<> room = co_await quota_.acquire(bytes.size(), context_.options.wait_ms_max);
+  if (!room) co_return room.error();
+  context_.metrics.queue_bytes.set(static_cast<std::int64_t>(quota_.used_bytes()));
+  Executor executor = co_await asio::this_coro::executor;
+  bool start = false;
+  {
+    std::lock_guard lock(mutex_);
+    queue_.push_back(&pending);
+    if (running_ < std::max(context_.options.batches_in_flight_max, 1U)) {
+      ++running_;
+      start = true;
+    }
+  }
+  if (start) context_.tasks.spawn(executor, write_batches());
+  co_await pending.done.wait();
+  quota_.release(bytes.size());
+  context_.metrics.queue_bytes.set(static_cast<std::int64_t>(quota_.used_bytes()));
+  if (pending.error) co_return pending.error;
+  co_return std::move(pending.result);
+}
+
+Task<> BatchWriter::write_batches() {
+  while (true) {
+    {
+      std::lock_guard lock(mutex_);
+      if (queue_.empty()) {
+        --running_;
+        co_return;
+      }
+    }
+    Result<SegmentPtr> segment = co_await open_.current(Lane::batch);
+    if (!segment) {
+      fail(take_all(), segment.error());
+      continue;
+    }
+    Batch batch = take((*segment)->scheme());
+    if (!batch.empty()) co_await write(std::move(*segment), std::move(batch));
+  }
+}
+
+Task<> BatchWriter::write(SegmentPtr segment, Batch batch) {
+  std::vector<std::uint32_t> sizes;
+  for (const Pending* pending : batch) sizes.push_back(static_cast<std::uint32_t>(pending->bytes.size()));
+  const erasure::Scheme scheme = segment->scheme();
+  const StripeLayout layout = lay_out(scheme.data, context_.shard_blocks_max(scheme), sizes);
+  std::vector<Piece> pieces(batch.size());
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    pieces[i].name = batch[i]->name;
+    pieces[i].begin = layout.begins[i];
+    pieces[i].length = sizes[i];
+  }
+  const StripeShape shape = shape_for(scheme, layout.shard_blocks, pieces);
+  Result<io::Buffer> memory = co_await context_.pool.take(shape.memory_bytes(), context_.options.wait_ms_max);
+  if (!memory) {
+    fail(batch, memory.error());
+    co_return;
+  }
+  Executor executor = co_await asio::this_coro::executor;
+  const std::optional<Segment::Place> place = segment->reserve(shape.blocks());
+  if (!place) {
+    // Full, or sealed by another stripe's failure meanwhile: the next turn opens another segment.
+    open_.seal(segment, executor);
+    put_back(batch);
+    co_return;
+  }
+  Stripe stripe(std::move(*memory), shape);
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const std::uint32_t crc = stripe.put(pieces[i].begin, batch[i]->bytes);
+    batch[i]->result.extent = extent_of(*segment, *place, shape, pieces[i].begin, pieces[i].length, crc);
+  }
+  zero_gaps(stripe, pieces);
+  stripe.encode();
+  Result<> written = co_await writer_.write(segment, *place, stripe, pieces);
+  if (!written) {
+    open_.seal(segment, executor);
+    retry_or_fail(batch, written.error());
+    co_return;
+  }
+  for (Pending* pending : batch) {
+    pending->result.pin = SegmentPin(segment);
+    pending->done.open();  // the frame of `pending` may be gone from here on
+  }
+}
+
+BatchWriter::Batch BatchWriter::take(erasure::Scheme scheme) {
+  const std::uint32_t blocks_max = context_.shard_blocks_max(scheme);
+  const std::uint64_t space = std::uint64_t{scheme.data} * blocks_max * io::kBlockBytes;
+  const std::size_t header_max = kHeaderBlocksMax * io::kBlockBytes;
+  std::size_t header = shard_header_bytes(scheme, blocks_max, {});
+  std::uint64_t bytes = 0;
+  Batch batch;
+  std::vector<Pending*> too_large;
+  {
+    std::lock_guard lock(mutex_);
+    while (!queue_.empty()) {
+      Pending* next = queue_.front();
+      if (next->bytes.size() > space) {  // drives were lost since the body was let in: k is smaller now
+        too_large.push_back(next);
+        queue_.pop_front();
+        continue;
+      }
+      header += piece_bytes_in_header(next->name);
+      bytes += next->bytes.size();
+      if (bytes > space || header > header_max) break;
+      batch.push_back(next);
+      queue_.pop_front();
+    }
+  }
+  fail(too_large, Errc::too_large);
+  return batch;
+}
+
+BatchWriter::Batch BatchWriter::take_all() {
+  std::lock_guard lock(mutex_);
+  Batch batch(queue_.begin(), queue_.end());
+  queue_.clear();
+  return batch;
+}
+
+void BatchWriter::put_back(const Batch& batch) {
+  std::lock_guard lock(mutex_);
+  queue_.insert(queue_.begin(), batch.begin(), batch.end());
+}
+
+void BatchWriter::retry_or_fail(const Batch& batch, Error error) {
+  Batch again;
+  Batch given_up;
+  for (Pending* pending : batch) (++pending->attempts < kAttemptsMax ? again : given_up).push_back(pending);
+  put_back(again);
+  fail(given_up, error);
+}
+
+void BatchWriter::fail(const Batch& batch, Error error) {
+  for (Pending* pending : batch) {
+    pending->error = error;
+    pending->done.open();
+  }
+}
+
+}  // namespace storage::segment

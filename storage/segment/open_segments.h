@@ -1,0 +1,53 @@
+// OpenSegments: the segments that take appends at this moment, one a lane.
+//
+// Opening   record durable in the catalogue, then zone headers durable on all members, then the first stripe.
+// Sealing   at once in memory; the record follows in the background. Losing that is harmless: recover() seals
+//           whatever an earlier process left open.
+// Threads   any. Lifetime: its background tasks belong to StoreContext::tasks.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+
+#include "storage/segment/gate.h"
+#include "storage/segment/store_context.h"
+
+namespace storage::segment {
+
+enum class Lane : std::uint8_t { batch = 0, stream = 1 };
+
+class OpenSegments {
+ public:
+  explicit OpenSegments(StoreContext& context) : context_(context) {}
+
+  // Ids are given from `next` on. Before any other call.
+  void set_next_id(SegmentId next) { next_id_.store(next, std::memory_order_relaxed); }
+
+  // The segment that takes the lane's next stripe, all of whose members are alive; opened now if need be.
+  // Errors  Errc::read_only, Errc::no_space, Errc::overloaded (no memory for headers), the catalogue's.
+  Task<Result<SegmentPtr>> current(Lane lane);
+
+  // No stripe is begun in `segment` any more. Its record is replaced by a task on `executor`.
+  void seal(const SegmentPtr& segment, Executor executor);
+
+ private:
+  struct LaneState {
+    AsyncLock opening;
+    SegmentPtr segment;  // under mutex_
+  };
+
+  SegmentPtr usable(Lane lane);
+  bool members_alive(const Segment& segment) const;
+  Task<Result<SegmentPtr>> open();
+  Task<Result<>> write_zone_headers(const Segment& segment);
+  Task<> abandon(SegmentPtr segment);
+
+  StoreContext& context_;
+  std::atomic<SegmentId> next_id_{1};
+  std::mutex mutex_;
+  std::array<LaneState, 2> lanes_;
+};
+
+}  // namespace storage::segment

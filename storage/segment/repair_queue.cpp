@@ -1,0 +1,111 @@
+#include "storage/segment/repair_queue.h"
+
+#include <cstring>
+
+#include "storage/base/check.h"
+#include "storage/base/log.h"
+
+namespace storage::segment {
+
+RepairQueue::Key RepairQueue::key_of(const Damage& damage) {
+  return Key(damage.stripe.segment->id(), damage.stripe.stripe_block, damage.shard);
+}
+
+void RepairQueue::add(const StripeRef& stripe, unsigned shard) {
+  if (context_.drive_for_write(stripe.segment->members()[shard].drive) == nullptr) return;
+  Damage damage{stripe, shard};
+  std::lock_guard lock(mutex_);
+  if (waiting_.size() >= context_.options.repairs_max) return;
+  if (!known_.insert(key_of(damage)).second) return;
+  waiting_.push_back(std::move(damage));
+  run_if_needed();
+}
+
+void RepairQueue::start(Executor executor) {
+  std::lock_guard lock(mutex_);
+  executor_ = executor;
+  run_if_needed();
+}
+
+void RepairQueue::stop() {
+  std::lock_guard lock(mutex_);
+  executor_.reset();
+}
+
+std::size_t RepairQueue::size() const {
+  std::lock_guard lock(mutex_);
+  return known_.size();
+}
+
+// Under the mutex.
+void RepairQueue::run_if_needed() {
+  if (running_ || !executor_ || waiting_.empty()) return;
+  running_ = true;
+  context_.tasks.spawn(*executor_, run());
+}
+
+Task<> RepairQueue::run() {
+  while (true) {
+    std::optional<Damage> next;
+    {
+      std::lock_guard lock(mutex_);
+      if (waiting_.empty() || !executor_) {
+        running_ = false;
+        co_return;
+      }
+      next = std::move(waiting_.front());
+      waiting_.pop_front();
+    }
+    const Key key = key_of(*next);
+    Result<> repaired = co_await repair(std::move(*next));
+    if (!repaired) {
+      log_warn("repair_failed", {{"segment", std::get<0>(key)},
+                                 {"stripe_block", std::get<1>(key)},
+                                 {"shard", std::get<2>(key)},
+                                 {"error", repaired.error().message()}});
+    }
+    std::lock_guard lock(mutex_);
+    known_.erase(key);
+  }
+}
+
+Task<Result<>> RepairQueue::repair(Damage damage) {
+  const SegmentRecord::Member member = damage.stripe.segment->members()[damage.shard];
+  const StripeShape shape = damage.stripe.shape;
+  ShardRebuilder::Request request;
+  request.stripe = damage.stripe;
+  request.lost.push_back(damage.shard);
+  request.blocks = shape.shard_blocks;
+  request.fresh_headers = true;
+  Result<ShardRebuilder::Rebuilt> rebuilt = co_await rebuilder_.rebuild(std::move(request), context_.pool);
+  if (!rebuilt) co_return rebuilt.error();
+
+  const std::size_t header_bytes = shape.header_blocks * io::kBlockBytes;
+  Result<io::Buffer> shard =
+      co_await context_.pool.take(header_bytes + shape.payload_bytes(), context_.options.wait_ms_max);
+  if (!shard) co_return shard.error();
+  const std::span<std::byte> image = shard->span().first(header_bytes + shape.payload_bytes());
+  const std::span<std::byte> payload = image.subspan(header_bytes);
+  std::memcpy(payload.data(), rebuilt->memory.data(), payload.size());
+  if (erasure::crc32c(payload) != rebuilt->header->payload_crcs[damage.shard]) co_return Errc::corrupt_data;
+  ShardHeader header = *rebuilt->header;
+  header.shard_index = static_cast<std::uint16_t>(damage.shard);
+  header.block_crcs = block_crcs_of(payload);
+  encode_shard_header(header, image.first(header_bytes));
+
+  io::Drive* drive = context_.drive_for_write(member.drive);
+  if (drive == nullptr) co_return Errc::drive_lost;
+  const std::uint64_t offset = context_.drive_offset(member.zone, damage.stripe.stripe_block);
+  reader_.cache().erase(damage.stripe.segment->id(), damage.stripe.stripe_block, damage.shard);
+  Result<> written = co_await io::write(*drive, offset, image);
+  context_.metrics.syncs.add();
+  if (!written) {
+    context_.drives.report_error(member.drive, io::Operation::Kind::write, written.error());
+    co_return written;
+  }
+  context_.metrics.repairs.add();
+  log_info("shard_repaired", {{"drive", member.drive}, {"zone", member.zone}, {"offset", offset}});
+  co_return success();
+}
+
+}  // namespace storage::segment

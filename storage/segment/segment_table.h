@@ -1,0 +1,75 @@
+// Segment and SegmentTable: the segments that exist, in memory.
+//
+// Lifetime  A Segment is shared. The table holds one reference; every other (a pin of a caller, a read or a
+//           write in progress) keeps it from being freed.
+// Threads   any. A Segment's identity never changes; its append state has a mutex of its own.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "erasure/codec.h"
+#include "storage/segment/segment_store.h"
+
+namespace storage::segment {
+
+class Segment {
+ public:
+  // `zone_blocks`: blocks of a zone. A segment of state open accepts appends behind the zone header.
+  Segment(SegmentRecord record, std::uint32_t zone_blocks);
+
+  SegmentId id() const { return record_.id; }
+  erasure::Scheme scheme() const { return scheme_; }
+  unsigned width() const { return scheme_.data + scheme_.parity; }
+  std::uint64_t epoch() const { return record_.epoch; }
+  const std::vector<SegmentRecord::Member>& members() const { return record_.members; }
+  std::uint32_t zone_blocks() const { return zone_blocks_; }
+
+  // The record, with the state as it is now in memory.
+  SegmentRecord record() const;
+
+  struct Place {
+    std::uint32_t stripe_block;
+    std::uint64_t sequence;
+  };
+  // Takes the next `blocks` of every zone; empty when the segment is sealed or they do not fit.
+  std::optional<Place> reserve(std::uint32_t blocks);
+
+  bool accepts_appends() const;
+  bool empty() const;  // no stripe was ever reserved here by this process
+  // True the first time. No reserve() succeeds afterwards.
+  bool seal();
+
+ private:
+  const SegmentRecord record_;
+  const erasure::Scheme scheme_;
+  const std::uint32_t zone_blocks_;
+  mutable std::mutex mutex_;
+  bool sealed_;
+  std::uint32_t next_block_ = 1;
+  std::uint64_t next_sequence_ = 1;
+};
+
+using SegmentPtr = std::shared_ptr<Segment>;
+
+class SegmentTable {
+ public:
+  void insert(SegmentPtr segment);
+  // Null when there is none.
+  SegmentPtr find(SegmentId id) const;
+  // Takes a sealed segment out if nobody but the table refers to it; null otherwise.
+  SegmentPtr take_unreferenced(SegmentId id);
+  // Takes a segment out whoever refers to it.
+  void erase(SegmentId id);
+  std::size_t size() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<SegmentId, SegmentPtr> segments_;
+};
+
+}  // namespace storage::segment

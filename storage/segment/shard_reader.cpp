@@ -1,0 +1,140 @@
+#include "storage/segment/shard_reader.h"
+
+#include <utility>
+
+#include "storage/base/log.h"
+
+namespace storage::segment {
+
+ShardHeaderPtr HeaderCache::find(SegmentId segment, std::uint32_t stripe_block, unsigned shard) {
+  std::lock_guard lock(mutex_);
+  const auto found = index_.find(Key(segment, stripe_block, shard));
+  if (found == index_.end()) return nullptr;
+  recent_.splice(recent_.begin(), recent_, found->second);
+  return found->second->header;
+}
+
+void HeaderCache::insert(const ShardHeader& header) {
+  auto kept = std::make_shared<ShardHeader>(header);
+  kept->pieces.clear();
+  kept->pieces.shrink_to_fit();
+  const Key key(header.segment, header.stripe_block, header.shard_index);
+  std::lock_guard lock(mutex_);
+  if (index_.contains(key)) return;
+  Entry entry{key, std::move(kept)};
+  recent_.push_front(std::move(entry));
+  index_.emplace(key, recent_.begin());
+  if (recent_.size() > kEntriesMax) {
+    index_.erase(recent_.back().key);
+    recent_.pop_back();
+  }
+}
+
+void HeaderCache::erase(SegmentId segment, std::uint32_t stripe_block, unsigned shard) {
+  std::lock_guard lock(mutex_);
+  const auto found = index_.find(Key(segment, stripe_block, shard));
+  if (found == index_.end()) return;
+  recent_.erase(found->second);
+  index_.erase(found);
+}
+
+ShardHeaderPtr ShardReader::cached(const StripeRef& stripe, unsigned shard) {
+  return cache_.find(stripe.segment->id(), stripe.stripe_block, shard);
+}
+
+io::GroupedOperation ShardReader::operation(const StripeRef& stripe, unsigned shard, std::uint32_t block,
+                                            std::span<std::byte> into) const {
+  const SegmentRecord::Member& member = stripe.segment->members()[shard];
+  io::GroupedOperation read{context_.drives.drive(member.drive),
+                            {io::Operation::Kind::read,
+                             context_.drive_offset(member.zone, stripe.stripe_block + block), into},
+                            {}};
+  return read;
+}
+
+void ShardReader::report(const StripeRef& stripe, const std::vector<io::GroupedOperation>& reads,
+                         const std::vector<std::size_t>& range_of, std::span<RangeRead> ranges) {
+  for (RangeRead& range : ranges) range.outcome = RangeOutcome::good;
+  for (std::size_t i = 0; i < reads.size(); ++i) {
+    if (!reads[i].error) continue;
+    RangeRead& range = ranges[range_of[i]];
+    range.outcome = RangeOutcome::failed;
+    if (reads[i].drive == nullptr) continue;
+    context_.drives.report_error(stripe.segment->members()[range.shard].drive, io::Operation::Kind::read,
+                                 reads[i].error);
+  }
+}
+
+Task<> ShardReader::read(StripeRef stripe, std::span<RangeRead> ranges) {
+  std::vector<io::GroupedOperation> reads;
+  std::vector<std::size_t> range_of;
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    const RangeRead& range = ranges[i];
+    const bool joined = !range.header_into.empty() && range.first_block == 0 &&
+                        range.header_into.data() + range.header_into.size() == range.into.data();
+    if (joined) {
+      const std::span<std::byte> both(range.header_into.data(), range.header_into.size() + range.into.size());
+      reads.push_back(operation(stripe, range.shard, 0, both));
+      range_of.push_back(i);
+      continue;
+    }
+    reads.push_back(operation(stripe, range.shard, stripe.shape.header_blocks + range.first_block, range.into));
+    range_of.push_back(i);
+    if (range.header_into.empty()) continue;
+    reads.push_back(operation(stripe, range.shard, 0, range.header_into));
+    range_of.push_back(i);
+  }
+  co_await io::run_all(reads);
+  report(stripe, reads, range_of, ranges);
+  for (RangeRead& range : ranges) {
+    if (range.outcome == RangeOutcome::good) verify(stripe, range);
+  }
+}
+
+Task<bool> ShardReader::read_unverified(StripeRef stripe, std::span<RangeRead> ranges) {
+  std::vector<io::GroupedOperation> reads;
+  std::vector<std::size_t> range_of;
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    reads.push_back(operation(stripe, ranges[i].shard, stripe.shape.header_blocks + ranges[i].first_block, ranges[i].into));
+    if (reads.back().drive == nullptr) co_return false;
+    range_of.push_back(i);
+  }
+  co_await io::run_all(reads);
+  report(stripe, reads, range_of, ranges);
+  for (const RangeRead& range : ranges) {
+    if (range.outcome != RangeOutcome::good) co_return false;
+  }
+  co_return true;
+}
+
+void ShardReader::verify(const StripeRef& stripe, RangeRead& range) {
+  const SegmentRecord::Member& member = stripe.segment->members()[range.shard];
+  const auto rotten = [&](const char* what, std::uint32_t block) {
+    range.outcome = RangeOutcome::rotten;
+    context_.metrics.crc_failures.add();
+    log_error("shard_damaged", {{"what", what},
+                                {"drive", member.drive},
+                                {"zone", member.zone},
+                                {"offset", context_.drive_offset(member.zone, stripe.stripe_block + block)},
+                                {"segment", stripe.segment->id()}});
+  };
+  if (!range.header) {
+    Result<ShardHeader> header = decode_shard_header(range.header_into);
+    if (!header) return rotten("header", 0);
+    const bool ours = header->segment == stripe.segment->id() && header->epoch == stripe.segment->epoch() &&
+                      header->stripe_block == stripe.stripe_block && header->shard_index == range.shard &&
+                      header->scheme == stripe.shape.scheme && header->header_blocks == stripe.shape.header_blocks &&
+                      header->shard_blocks == stripe.shape.shard_blocks;
+    if (!ours) return rotten("identity", 0);
+    cache_.insert(*header);
+    range.header = std::make_shared<const ShardHeader>(std::move(*header));
+  }
+  const std::size_t blocks = range.into.size() / io::kBlockBytes;
+  for (std::size_t block = 0; block < blocks; ++block) {
+    const std::uint32_t crc = erasure::crc32c(range.into.subspan(block * io::kBlockBytes, io::kBlockBytes));
+    if (crc == range.header->block_crcs[range.first_block + block]) continue;
+    return rotten("payload", stripe.shape.header_blocks + range.first_block + static_cast<std::uint32_t>(block));
+  }
+}
+
+}  // namespace storage::segment

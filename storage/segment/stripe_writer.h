@@ -1,0 +1,30 @@
+// StripeWriter: takes one built stripe to its drives. Here a PUT's bytes become durable.
+//
+// Errors    that of the last shard that failed; the drive was reported and the segment must take no more stripes:
+//           nothing is retried in place (invariant 13).
+#pragma once
+
+#include <vector>
+
+#include "storage/segment/stripe.h"
+#include "storage/segment/store_context.h"
+
+namespace storage::segment {
+
+class StripeWriter {
+ public:
+  explicit StripeWriter(StoreContext& context) : context_(context) {}
+
+  // Stamps `stripe` for `place` of `segment` and writes all k+m shards; completes when the last write has, with
+  // success only if all are durable. `stripe` and `pieces` outlive the call.
+  Task<Result<>> write(SegmentPtr segment, Segment::Place place, Stripe& stripe, const std::vector<Piece>& pieces);
+
+ private:
+  StoreContext& context_;
+};
+
+// The extent of [begin, begin + length) of a stripe at `place`.
+Extent extent_of(const Segment& segment, Segment::Place place, const StripeShape& shape, std::uint32_t begin,
+                 std::uint32_t length, std::uint32_t crc);
+
+}  // namespace storage::segment

@@ -1,0 +1,78 @@
+#include "storage/segment/zone_preparer.h"
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <chrono>
+#include <cstring>
+
+#include "storage/base/log.h"
+
+namespace storage::segment {
+namespace asio = boost::asio;
+
+namespace {
+
+using Timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
+
+constexpr std::size_t kPieceBytes = 1024 * 1024;
+constexpr std::chrono::milliseconds kPause(500);
+
+}  // namespace
+
+Task<> ZonePreparer::run() {
+  Executor executor = co_await asio::this_coro::executor;
+  Timer timer(executor);
+  while (true) {
+    bool worked = false;
+    for (const MemberInfo& member : context_.drives.members()) {
+      asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
+      if (cancellation.cancelled() != asio::cancellation_type::none) co_return;
+      const bool prepared = co_await prepare_one(member.number);
+      worked = worked || prepared;
+    }
+    if (worked) continue;
+    timer.expires_after(kPause);
+    auto [ended] = co_await timer.async_wait(asio::as_tuple(use_task));
+    if (ended) co_return;
+  }
+}
+
+// Returns whether a zone was prepared, so that another may be due.
+Task<bool> ZonePreparer::prepare_one(std::uint32_t member) {
+  io::Drive* drive = context_.drive_for_write(member);
+  if (drive == nullptr) co_return false;
+  const std::uint64_t first_zone = context_.drives.zone_offset(0);
+  const std::uint64_t prepared = drive->prepared_bytes();
+  const std::uint64_t below = prepared <= first_zone ? 0 : (prepared - first_zone) / context_.drives.zone_bytes();
+  context_.zones.set_prepared_below(member, static_cast<std::uint32_t>(std::min<std::uint64_t>(below, UINT32_MAX)));
+  const std::optional<std::uint32_t> zone = context_.zones.begin_preparing(member, context_.options.prepared_zones);
+  if (!zone) co_return false;
+  Result<> written = co_await write_zeros(member, *zone);
+  context_.zones.end_preparing(member, *zone, written.has_value());
+  co_return written.has_value();
+}
+
+Task<Result<>> ZonePreparer::write_zeros(std::uint32_t member, std::uint32_t zone) {
+  Result<io::Buffer> zeros = co_await context_.pool.take(kPieceBytes, context_.options.wait_ms_max);
+  if (!zeros) co_return zeros.error();
+  const std::span<std::byte> piece = zeros->span().first(kPieceBytes);
+  std::memset(piece.data(), 0, piece.size());
+  const std::uint64_t begin = context_.drives.zone_offset(zone);
+  for (std::uint64_t at = 0; at < context_.drives.zone_bytes(); at += kPieceBytes) {
+    asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
+    if (cancellation.cancelled() != asio::cancellation_type::none) co_return Errc::shutting_down;
+    io::Drive* drive = context_.drive_for_write(member);
+    if (drive == nullptr) co_return Errc::drive_lost;
+    Result<> written = co_await io::write(*drive, begin + at, piece);
+    context_.metrics.syncs.add();
+    if (!written) {
+      context_.drives.report_error(member, io::Operation::Kind::write, written.error());
+      co_return written;
+    }
+  }
+  co_return success();
+}
+
+}  // namespace storage::segment
