@@ -36,6 +36,7 @@ struct CoreThread {
   storage::TaskGroup accepting;
   storage::TaskGroup sessions;
   storage::TaskGroup sweeping;
+  storage::TaskGroup ending;  // the sweeper of the stop: a cancelled group ends whatever it is given
   std::vector<std::unique_ptr<Listener>> listeners;
   asio::executor_work_guard<storage::Executor> keep_running{context.get_executor()};
   std::thread thread;
@@ -206,7 +207,7 @@ void Process::stop() {
   for (auto& each : closed) each.get();
   for (auto& core : cores_) {
     // The old sweeper has ended; this one ends idle sessions within its short period.
-    core->sweeping.spawn(core->core.executor, sweep(core->core));
+    core->ending.spawn(core->core.executor, sweep(core->core));
   }
   std::vector<std::future<void>> joined;
   for (auto& core : cores_) joined.push_back(start_on(*core, join_sessions(*core)));
@@ -219,7 +220,7 @@ void Process::stop() {
   }
   store_->stop();
   for (auto& core : cores_) {
-    core->sweeping.cancel();
+    core->ending.cancel();
     core->keep_running.reset();
   }
   for (auto& core : cores_) core->thread.join();
