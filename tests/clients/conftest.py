@@ -39,7 +39,7 @@ class Endpoint:
         return sigv4.Client(self.port, keys, self.certificate if self.secure else None)
 
     def environment(self):
-        """Variables by which most AWS tools find the store and nothing of the user's own settings."""
+        """Variables by which most AWS tools find the store, and nothing of the user's own settings."""
         return {**os.environ, "AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key,
                 "AWS_DEFAULT_REGION": self.region, "AWS_REGION": self.region, "AWS_ENDPOINT_URL": self.url,
                 "AWS_CA_BUNDLE": self.certificate, "AWS_CONFIG_FILE": "/dev/null",

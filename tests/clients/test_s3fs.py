@@ -39,9 +39,11 @@ def test_parts_and_random_reads(s3, bucket):
 def test_tree(s3, bucket):
     s3.pipe({f"{bucket}/d/{key}": payload(200, i) for i, key in enumerate(FILE_KEYS)})
     assert sorted(s3.find(f"{bucket}/d")) == sorted(f"{bucket}/d/{key}" for key in FILE_KEYS)
-    got = s3.cat([f"{bucket}/d/{key}" for key in FILE_KEYS])
     for i, key in enumerate(FILE_KEYS):
-        assert got[f"{bucket}/d/{key}"] == payload(200, i), key
+        assert s3.cat_file(f"{bucket}/d/{key}") == payload(200, i), key
+    got = s3.cat(f"{bucket}/d", recursive=True)
+    assert {path: sha(data) for path, data in got.items()} == {
+        f"{bucket}/d/{key}": sha(payload(200, i)) for i, key in enumerate(FILE_KEYS)}
     s3.copy(f"{bucket}/d/100%", f"{bucket}/copy")
     s3.mv(f"{bucket}/copy", f"{bucket}/moved")
     assert s3.cat_file(f"{bucket}/moved") == payload(200, 0) and not s3.exists(f"{bucket}/copy")
