@@ -75,6 +75,7 @@ Outcome<> plan_named_algorithm(const Request& request, const BodyPlan& plan) {
 
 Outcome<> plan_length(const Request& request, const HttpBody& body, const BodyNeeds& needs, BodyPlan& plan) {
   plan.length_max = needs.length_max;
+  plan.too_large = needs.too_large;
   if (plan.framed()) {
     const auto declared = request.header("x-amz-decoded-content-length");
     if (!declared) return S3Error::missing_content_length;
@@ -91,8 +92,7 @@ Outcome<> plan_length(const Request& request, const HttpBody& body, const BodyNe
     }
   }
   if (plan.length && *plan.length > needs.length_max) {
-    const bool object = needs.length_max >= storage::kPartBytesMin;
-    return Failure(object ? S3Error::entity_too_large : S3Error::max_message_length_exceeded)
+    return Failure(needs.too_large)
         .with("ProposedSize", to_decimal(*plan.length))
         .with("MaxSizeAllowed", to_decimal(needs.length_max));
   }

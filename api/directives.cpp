@@ -62,8 +62,10 @@ constexpr std::array<Default, 5> kDefaults = {{
 
 Failure refused(std::string_view name) { return Failure(S3Error::not_implemented).with("Header", to_lower(name)); }
 
-Outcome<> check_write(std::string_view name, std::string_view value) {
+Outcome<> check_write(const Route& route, std::string_view name, std::string_view value) {
   const std::string lower = to_lower(name);
+  // A copy that lands on another call than a copy must not become something without its source.
+  if (lower.starts_with("x-amz-copy-source") && !route.copy) return refused(name);
   if (lower.starts_with("x-amz-meta-") || lower.starts_with("x-amz-checksum-")) return done();
   if (std::binary_search(kKnown.begin(), kKnown.end(), lower)) return done();
   for (const Default& entry : kDefaults) {
@@ -81,20 +83,21 @@ Outcome<> check_read(std::string_view name) {
   return done();
 }
 
-Outcome<> check_one(bool read, std::string_view name, std::string_view value) {
+Outcome<> check_one(const Route& route, std::string_view name, std::string_view value) {
   if (!starts_with_caseless(name, "x-amz-")) return done();
-  return read ? check_read(name) : check_write(name, value);
+  const bool read = route.method == "GET" || route.method == "HEAD";
+  return read ? check_read(name) : check_write(route, name, value);
 }
 
 }  // namespace
 
 Outcome<> check_directives(const Call& call) {
-  const bool read = call.request.method == "GET" || call.request.method == "HEAD";
+  const Route& route = *call.route;
   for (const HeaderField& field : call.request.headers) {
-    if (auto checked = check_one(read, field.name, field.value); !checked) return checked.error();
+    if (auto checked = check_one(route, field.name, field.value); !checked) return checked.error();
   }
   for (const QueryParameter& parameter : call.target.query) {
-    if (auto checked = check_one(read, parameter.name, parameter.value); !checked) return checked.error();
+    if (auto checked = check_one(route, parameter.name, parameter.value); !checked) return checked.error();
   }
   return done();
 }

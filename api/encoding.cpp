@@ -106,9 +106,11 @@ int hex_digit(char c) {
 }
 
 void append_hex(std::string& out, std::span<const std::uint8_t> bytes) {
+  std::size_t at = out.size();
+  out.resize(at + bytes.size() * 2);
   for (const std::uint8_t byte : bytes) {
-    out += kHexLower[byte >> 4];
-    out += kHexLower[byte & 15];
+    out[at++] = kHexLower[byte >> 4];
+    out[at++] = kHexLower[byte & 15];
   }
 }
 
@@ -152,6 +154,9 @@ std::optional<std::string> from_base64(std::string_view text) {
 std::optional<std::string> from_base64url(std::string_view text) { return decode_base64(text, kFromBase64Url); }
 
 std::optional<std::string> percent_decode(std::string_view text, Plus plus) {
+  // Most names and keys have nothing to decode.
+  const bool escaped = text.find('%') != std::string_view::npos;
+  if (!escaped && (plus == Plus::literal || text.find('+') == std::string_view::npos)) return std::string(text);
   std::string out;
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -171,16 +176,17 @@ std::optional<std::string> percent_decode(std::string_view text, Plus plus) {
 }
 
 void append_percent_encoded(std::string& out, std::string_view text, Slash slash) {
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (kUnreserved[byte] || (c == '/' && slash == Slash::keep)) {
-      out += c;
-    } else {
-      out += '%';
-      out += kHexUpper[byte >> 4];
-      out += kHexUpper[byte & 15];
-    }
+  std::size_t plain = 0;  // first byte that is not printed yet
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (kUnreserved[byte] || (text[i] == '/' && slash == Slash::keep)) continue;
+    out.append(text, plain, i - plain);
+    out += '%';
+    out += kHexUpper[byte >> 4];
+    out += kHexUpper[byte & 15];
+    plain = i + 1;
   }
+  out.append(text, plain);
 }
 
 std::string percent_encode(std::string_view text, Slash slash) {
@@ -192,6 +198,10 @@ std::string percent_encode(std::string_view text, Slash slash) {
 
 bool is_utf8(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
+    if (static_cast<unsigned char>(text[i]) < 0x80) {
+      ++i;
+      continue;
+    }
     const std::size_t length = utf8_sequence(text, i);
     if (length == 0) return false;
     i += length;

@@ -72,8 +72,6 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
     {no_such_key, "NoSuchKey", 404, "The specified key does not exist."},
     {no_such_lifecycle_configuration, "NoSuchLifecycleConfiguration", 404,
      "The lifecycle configuration does not exist"},
-    {no_such_object_lock_configuration, "NoSuchObjectLockConfiguration", 404,
-     "The specified object does not have an ObjectLock configuration"},
     {no_such_public_access_block_configuration, "NoSuchPublicAccessBlockConfiguration", 404,
      "The public access block configuration was not found"},
     {no_such_tag_set, "NoSuchTagSet", 404, "The TagSet does not exist"},

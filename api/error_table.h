@@ -59,7 +59,6 @@ enum class S3Error {
   no_such_cors_configuration,
   no_such_key,
   no_such_lifecycle_configuration,
-  no_such_object_lock_configuration,
   no_such_public_access_block_configuration,
   no_such_tag_set,
   no_such_upload,

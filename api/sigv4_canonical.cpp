@@ -27,6 +27,10 @@ void append_canonical_query(std::string& out, const RequestTarget& target, bool 
 // Blanks at the ends go, runs of blanks inside become one space.
 void append_folded(std::string& out, std::string_view value) {
   value = trim(value);
+  if (value.find("  ") == std::string_view::npos && value.find('\t') == std::string_view::npos) {
+    out += value;
+    return;
+  }
   bool blank = false;
   for (const char c : value) {
     if (is_blank(c)) {

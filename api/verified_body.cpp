@@ -44,10 +44,7 @@ Task<storage::Result<std::size_t>> VerifiedBody::read(std::span<std::byte> into)
 storage::Error VerifiedBody::take(std::span<const std::byte> bytes) {
   length_ += bytes.size();
   if (plan_.length && length_ > *plan_.length) return make_error_code(S3Error::incomplete_body);
-  if (length_ > plan_.length_max) {
-    const bool object = plan_.length_max >= storage::kPartBytesMin;
-    return make_error_code(object ? S3Error::entity_too_large : S3Error::max_message_length_exceeded);
-  }
+  if (length_ > plan_.length_max) return make_error_code(plan_.too_large);
   if (md5_) md5_->update(bytes);
   if (sha256_) sha256_->update(bytes);
   checksum_.update(bytes);

@@ -23,6 +23,7 @@ namespace api {
 // What an operation wants of its body.
 struct BodyNeeds {
   std::uint64_t length_max = storage::kBodyBytesMax;
+  S3Error too_large = S3Error::entity_too_large;  // what a longer body is
   bool length_required = false;    // refuse a body with neither length nor chunked coding (411)
   bool md5 = false;                // compute the MD5 even if the client sent none
   bool checksum_headers = true;    // x-amz-checksum-* headers are about this body
@@ -36,6 +37,7 @@ struct BodyPlan {
   std::optional<ChunkSigning> signing;
   std::optional<std::uint64_t> length;  // of the object's bytes, without framing
   std::uint64_t length_max = 0;
+  S3Error too_large = S3Error::entity_too_large;
   bool md5 = false;
   std::string content_md5;         // 16 raw bytes; empty: not announced
   ChecksumAlgorithm algorithm = ChecksumAlgorithm::none;

@@ -7,6 +7,7 @@ namespace api {
 Task<Outcome<XmlElement>> read_xml_body(Call& call, XmlBodyNeeds needs) {
   BodyNeeds body_needs;
   body_needs.length_max = needs.length_max;
+  body_needs.too_large = S3Error::max_message_length_exceeded;
   body_needs.checksum_headers = needs.checksum_headers;
   auto plan = plan_body(call.request, call.body, call.identity, body_needs);
   if (!plan) co_return plan.error();

@@ -14,9 +14,9 @@ namespace {
 constexpr std::chrono::seconds kHeadLimit{30};
 constexpr std::chrono::seconds kIdleLimit{120};
 constexpr std::chrono::seconds kHandshakeLimit{15};
-constexpr std::chrono::seconds kLingerLimit{2};
+constexpr std::chrono::seconds kLingerLimit{5};
 constexpr std::size_t kDrainBytesMax = 256 * 1024;
-constexpr std::size_t kLingerBytesMax = 1024 * 1024;
+constexpr std::size_t kLingerBytesMax = 16 * 1024 * 1024;
 
 std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
 
@@ -49,6 +49,19 @@ void refresh_date(Core& core) {
   core.date_header = text;
 }
 
+// For what fails before or outside the service.
+api::Response error_response(unsigned status, std::string_view code, std::string_view message, std::string_view id) {
+  api::Response response;
+  response.status = status;
+  response.add_header("Content-Type", "application/xml");
+  response.text = fmt::format(
+      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code><Message>{}</Message><Resource>/</Resource>"
+      "<RequestId>{}</RequestId><HostId>{}</HostId></Error>",
+      code, message, id, api::host_id(id));
+  response.content_length = response.text.size();
+  return response;
+}
+
 }  // namespace
 
 Session::Session(std::unique_ptr<Connection> connection, Handler& handler, Core& core, RequestMetrics* metrics)
@@ -75,13 +88,7 @@ Task<> Session::serve() {
     const std::size_t head_bytes = co_await read_head();
     if (head_bytes == 0) co_return;
     idle_ = false;
-    bool more = false;
-    try {
-      more = co_await answer(head_bytes);
-    } catch (const std::exception& error) {
-      // No answer can be trusted to be half-written right after this: the connection ends.
-      storage::log_error("request_failed", {{"what", error.what()}});
-    }
+    const bool more = co_await answer(head_bytes);
     idle_ = true;
     if (!more) {
       co_await linger();
@@ -122,14 +129,7 @@ Task<std::size_t> Session::read_head() {
 Task<bool> Session::refuse(HeadFailure failure) {
   char id[17];
   make_request_id(id);
-  api::Response response;
-  response.status = failure.status;
-  response.add_header("Content-Type", "application/xml");
-  response.text = fmt::format(
-      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code><Message>{}</Message><Resource>/</Resource>"
-      "<RequestId>{}</RequestId><HostId>{}</HostId></Error>",
-      failure.code, failure.message, id, api::host_id(id));
-  response.content_length = response.text.size();
+  api::Response response = error_response(failure.status, failure.code, failure.message, id);
   connection_->set_deadline(kHeadLimit);
   [[maybe_unused]] const bool sent = co_await send(response, false, id);
   if (metrics_ != nullptr) metrics_->record({}, failure.status, 0, 0, response.text.size());
@@ -152,7 +152,14 @@ Task<bool> Session::answer(std::size_t head_bytes) {
 
   // While the handler works on drives nobody may cut the connection; reads and writes set deadlines of their own.
   connection_->set_deadline(std::chrono::hours(24));
-  api::Response response = co_await handler_.handle(head.request, body);
+  api::Response response;
+  try {
+    response = co_await handler_.handle(head.request, body);
+  } catch (const std::exception& error) {
+    storage::log_error("request_failed", {{"request", head.request.request_id}, {"what", error.what()}});
+    response = error_response(500, "InternalError", "We encountered an internal error. Please try again.", id);
+    response.close = true;
+  }
 
   bool keep_alive = head.keep_alive && !response.close && !core_.stopping;
   if (body.waits_for_continue()) {

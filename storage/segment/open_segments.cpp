@@ -155,6 +155,7 @@ Task<Result<>> OpenSegments::write_zone_headers(const Segment& segment) {
   for (unsigned shard = 0; shard < width; ++shard) {
     if (!writes[shard].error) continue;
     failed = writes[shard].error;
+    if (writes[shard].drive == nullptr) continue;  // skipped: out of service already
     context_.drives.report_error(record.members[shard].drive, io::Operation::Kind::write, failed);
   }
   if (failed) co_return failed;

@@ -14,16 +14,20 @@ RepairQueue::Key RepairQueue::key_of(const Damage& damage) {
 void RepairQueue::add(const StripeRef& stripe, unsigned shard) {
   if (context_.drive_for_write(stripe.segment->members()[shard].drive) == nullptr) return;
   Damage damage{stripe, shard};
-  std::lock_guard lock(mutex_);
-  if (waiting_.size() >= context_.options.repairs_max) return;
-  if (!known_.insert(key_of(damage)).second) return;
-  waiting_.push_back(std::move(damage));
+  {
+    std::lock_guard lock(mutex_);
+    if (waiting_.size() >= context_.options.repairs_max) return;
+    if (!known_.insert(key_of(damage)).second) return;
+    waiting_.push_back(std::move(damage));
+  }
   run_if_needed();
 }
 
 void RepairQueue::start(Executor executor) {
-  std::lock_guard lock(mutex_);
-  executor_ = executor;
+  {
+    std::lock_guard lock(mutex_);
+    executor_ = executor;
+  }
   run_if_needed();
 }
 
@@ -37,11 +41,16 @@ std::size_t RepairQueue::size() const {
   return known_.size();
 }
 
-// Under the mutex.
 void RepairQueue::run_if_needed() {
-  if (running_ || !executor_ || waiting_.empty()) return;
-  running_ = true;
-  context_.tasks.spawn(*executor_, run());
+  std::optional<Executor> executor;
+  {
+    std::lock_guard lock(mutex_);
+    if (running_ || !executor_ || waiting_.empty()) return;
+    running_ = true;
+    executor = executor_;
+  }
+  // Outside the mutex: on its own executor the task begins inside spawn().
+  context_.tasks.spawn(*executor, run());
 }
 
 Task<> RepairQueue::run() {

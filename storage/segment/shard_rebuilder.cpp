@@ -13,12 +13,12 @@ std::vector<unsigned> ShardRebuilder::candidates(const Request& request) const {
     return context_.drives.status(request.stripe.segment->members()[shard].drive);
   };
   std::vector<unsigned> shards;
-  for (unsigned shard = 0; shard < request.stripe.shape.width(); ++shard) {
-    if (std::binary_search(request.lost.begin(), request.lost.end(), shard)) continue;
-    if (status(shard) == DriveStatus::alive || status(shard) == DriveStatus::suspect) shards.push_back(shard);
+  for (const DriveStatus wanted : {DriveStatus::alive, DriveStatus::suspect}) {
+    for (unsigned shard = 0; shard < request.stripe.shape.width(); ++shard) {
+      const bool lost = std::binary_search(request.lost.begin(), request.lost.end(), shard);
+      if (!lost && status(shard) == wanted) shards.push_back(shard);
+    }
   }
-  std::stable_partition(shards.begin(), shards.end(),
-                        [&](unsigned shard) { return status(shard) == DriveStatus::alive; });
   return shards;
 }
 

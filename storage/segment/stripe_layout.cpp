@@ -67,7 +67,9 @@ StripeLayout lay_out(unsigned data, std::uint32_t blocks_max, std::span<const st
 
   std::vector<std::size_t> by_size(sizes.size());
   std::iota(by_size.begin(), by_size.end(), std::size_t{0});
-  std::stable_sort(by_size.begin(), by_size.end(), [&](std::size_t a, std::size_t b) { return sizes[a] > sizes[b]; });
+  std::sort(by_size.begin(), by_size.end(), [&](std::size_t a, std::size_t b) {
+    return sizes[a] != sizes[b] ? sizes[a] > sizes[b] : a < b;
+  });
   StripeLayout best;
   for (std::uint32_t blocks = least; blocks <= most; blocks += step) {
     if (auto layout = pack_whole(data, blocks, sizes, by_size)) return std::move(*layout);

@@ -22,6 +22,8 @@ Task<Result<>> StripeWriter::write(SegmentPtr segment, Segment::Place place, Str
   for (unsigned shard = 0; shard < width; ++shard) {
     if (!writes[shard].error) continue;
     failed = writes[shard].error;
+    // No drive: it is out of service already, perhaps only suspect, and must not look lost for being skipped.
+    if (writes[shard].drive == nullptr) continue;
     context_.drives.report_error(segment->members()[shard].drive, io::Operation::Kind::write, failed);
   }
   if (failed) co_return failed;

@@ -71,8 +71,10 @@ Result<std::vector<SegmentRecord::Member>> ZoneAllocator::allocate(
   }
   CHECK(width >= 1);
   if (members.size() < width || !room_for(std::move(free), width, 1 + reserved_segments)) return Errc::no_space;
-  std::stable_sort(members.begin(), members.end(), [this](std::uint32_t a, std::uint32_t b) {
-    return drives_[a].free_count > drives_[b].free_count;
+  std::sort(members.begin(), members.end(), [this](std::uint32_t a, std::uint32_t b) {
+    const std::uint32_t free_a = drives_[a].free_count;
+    const std::uint32_t free_b = drives_[b].free_count;
+    return free_a != free_b ? free_a > free_b : a < b;
   });
   members.resize(width);
   std::sort(members.begin(), members.end());

@@ -208,6 +208,7 @@ TEST(VerifiedBody, Lengths) {
   EXPECT_EQ(chunked.run().text, "hello");
   Case bounded = plain(std::string(100, 'x'));
   bounded.needs.length_max = 99;
+  bounded.needs.too_large = S3Error::max_message_length_exceeded;
   EXPECT_EQ(bounded.run().refused, S3Error::max_message_length_exceeded);
   bounded.request.http_chunked = true;
   EXPECT_EQ(bounded.run().error, make_error_code(S3Error::max_message_length_exceeded));

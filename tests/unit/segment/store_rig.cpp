@@ -1,0 +1,217 @@
+#include "tests/unit/segment/store_rig.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "storage/base/check.h"
+#include "storage/base/task_group.h"
+
+namespace tests {
+using namespace storage;           // NOLINT(google-build-using-namespace): a test's own file
+using namespace storage::segment;  // NOLINT(google-build-using-namespace)
+
+FakeCatalog::Fate FakeCatalog::decide() {
+  if (!disks_.powered()) return Fate::lost;
+  if (disks_.step()) return Fate::applied;
+  return disks_.random().chance(0.5) ? Fate::applied_unknown : Fate::lost;
+}
+
+Task<Result<SegmentCatalog::Loaded>> FakeCatalog::load() {
+  Loaded loaded;
+  for (const auto& [id, record] : records) loaded.records.push_back(record);
+  loaded.highest_id = highest_id;
+  co_return loaded;
+}
+
+Task<Result<>> FakeCatalog::add(SegmentRecord record) {
+  const Fate fate = decide();
+  if (fail_adds) co_return Errc::io_error;
+  if (fate != Fate::lost) {
+    CHECK(record.id > highest_id);  // never reused (invariant 5)
+    highest_id = record.id;
+    records[record.id] = std::move(record);
+  }
+  if (fate == Fate::applied) co_return success();
+  co_return Errc::io_error;
+}
+
+Task<Result<>> FakeCatalog::replace(SegmentRecord record) {
+  const Fate fate = decide();
+  if (fate != Fate::lost) {
+    CHECK(records.contains(record.id));
+    records[record.id] = std::move(record);
+  }
+  if (fate == Fate::applied) co_return success();
+  co_return Errc::io_error;
+}
+
+Task<Result<>> FakeCatalog::remove(std::vector<SegmentId> ids) {
+  const Fate fate = decide();
+  if (fate != Fate::lost) {
+    for (const SegmentId id : ids) records.erase(id);
+  }
+  if (fate == Fate::applied) co_return success();
+  co_return Errc::io_error;
+}
+
+Task<Result<std::size_t>> FakeSource::read(std::span<std::byte> into) {
+  const std::size_t size = std::min({into.size(), piece_, bytes_.size()});
+  if (size == 0) {
+    if (fail_at_end) co_return fail_at_end;
+    co_return std::size_t{0};
+  }
+  std::memcpy(into.data(), bytes_.data(), size);
+  bytes_ = bytes_.subspan(size);
+  co_return size;
+}
+
+std::vector<std::byte> random_bytes(SeededRandom& random, std::size_t size) {
+  std::vector<std::byte> bytes(size);
+  for (std::size_t i = 0; i < size; i += 8) {
+    const std::uint64_t word = random.next();
+    std::memcpy(bytes.data() + i, &word, std::min<std::size_t>(8, size - i));
+  }
+  return bytes;
+}
+
+StoreRig::StoreRig(StoreRigOptions rig_options)
+    : options(rig_options), disks(options.seed), catalog(disks), pool(options.pool_bytes) {
+  for (std::size_t i = 0; i < options.disks; ++i) {
+    SimulatedDiskOptions disk;
+    disk.capacity_bytes = options.capacity_bytes;
+    disk.prepared_bytes = options.prepared_bytes;
+    disks.add(disk);
+  }
+  disks.on_operation([this](const OperationRecord& operation) {
+    if (operation.disk == OperationRecord::kNoDisk) return;
+    ++(operation.kind == io::Operation::Kind::read ? reads_ : writes_);
+  });
+}
+
+StoreRig::~StoreRig() { halt(); }
+
+namespace {
+
+Task<Result<std::unique_ptr<DriveSet>>> open_set(DriveSet::Options options, std::string& why) {
+  co_return co_await DriveSet::open(std::move(options), why);
+}
+
+Task<Result<>> recover(SegmentStore& store) { co_return co_await store.recover(); }
+Task<> stop(SegmentStore& store) { co_await store.stop(); }
+
+Task<Result<Appended>> append_one(SegmentStore& store, PieceName name, std::span<const std::byte> bytes) {
+  co_return co_await store.append(std::move(name), bytes);
+}
+
+Task<> append_into(SegmentStore& store, PieceName name, std::span<const std::byte> bytes, Result<Appended>& result) {
+  result = co_await store.append(std::move(name), bytes);
+}
+
+Task<> join(TaskGroup& group) { co_await group.join(); }
+
+Task<Result<std::vector<Appended>>> stream_one(SegmentStore& store, PieceName name, std::span<const std::byte> head,
+                                               ByteSource& source) {
+  co_return co_await store.append_stream(std::move(name), head, source);
+}
+
+Task<Result<std::vector<std::byte>>> read_one(SegmentStore& store, Extent extent, std::uint32_t begin,
+                                              std::uint32_t length, io::BufferPool& pool) {
+  Result<Slice> slice = co_await store.read(extent, begin, length, pool);
+  if (!slice) co_return slice.error();
+  const std::span<const std::byte> bytes = slice->bytes();
+  co_return std::vector<std::byte>(bytes.begin(), bytes.end());
+}
+
+}  // namespace
+
+Result<> StoreRig::open_drives(std::vector<std::size_t> which) {
+  DriveSet::Options set;
+  for (const std::size_t index : which) {
+    DriveSpec spec;
+    spec.path = "disk" + std::to_string(index);
+    set.drives.push_back(std::move(spec));
+  }
+  set.opener = [this](const DriveSpec& spec, bool, std::string&) -> Result<std::unique_ptr<io::Drive>> {
+    return disks.open(std::stoul(spec.path.substr(4)));
+  };
+  set.random_id = [this] {
+    std::array<std::uint8_t, 16> id{};
+    id[0] = 0xd0;
+    id[14] = static_cast<std::uint8_t>(++ids_ >> 8);
+    id[15] = static_cast<std::uint8_t>(ids_);
+    return id;
+  };
+  Result<std::unique_ptr<DriveSet>> opened = run_task(context, open_set(std::move(set), why));
+  if (!opened) return opened.error();
+  drives = std::move(*opened);
+  return success();
+}
+
+Result<> StoreRig::open_store() {
+  store = std::make_unique<SegmentStore>(*drives, catalog, pool, system_clock(), metrics, ++epoch, options.store);
+  return run_task(context, recover(*store));
+}
+
+Result<> StoreRig::boot() {
+  std::vector<std::size_t> all;
+  for (std::size_t i = 0; i < options.disks; ++i) all.push_back(i);
+  Result<> opened = open_drives(all);
+  if (!opened) return opened;
+  return open_store();
+}
+
+void StoreRig::halt() {
+  if (store) run_task(context, stop(*store));
+  store.reset();
+  drives.reset();
+  settle();
+}
+
+void StoreRig::stop_store() { run_task(context, stop(*store)); }
+
+void StoreRig::settle() {
+  context.restart();
+  context.poll();
+}
+
+Result<Appended> StoreRig::append(std::span<const std::byte> bytes, std::string key) {
+  PieceName name;
+  name.bucket = "bucket";
+  name.key = std::move(key);
+  return run_task(context, append_one(*store, std::move(name), bytes));
+}
+
+std::vector<Result<Appended>> StoreRig::append_all(const std::vector<std::vector<std::byte>>& bodies) {
+  std::vector<Result<Appended>> results(bodies.size(), Result<Appended>(Errc::shutting_down));
+  TaskGroup group;
+  for (std::size_t i = 0; i < bodies.size(); ++i) {
+    PieceName name;
+    name.bucket = "bucket";
+    name.key = "key-" + std::to_string(i);
+    group.spawn(context.get_executor(), append_into(*store, std::move(name), bodies[i], results[i]));
+  }
+  run_task(context, join(group));
+  return results;
+}
+
+Result<std::vector<Appended>> StoreRig::append_stream(std::span<const std::byte> head, ByteSource& source) {
+  PieceName name;
+  name.bucket = "bucket";
+  name.key = "stream";
+  return run_task(context, stream_one(*store, std::move(name), head, source));
+}
+
+Result<std::vector<std::byte>> StoreRig::read(const Extent& extent, std::uint32_t begin, std::uint32_t length) {
+  return run_task(context, read_one(*store, extent, begin, length, pool));
+}
+
+std::uint32_t StoreRig::disk_of(const Extent& extent, unsigned shard) const {
+  return catalog.records.at(extent.segment).members[shard].drive;
+}
+
+std::uint64_t StoreRig::offset_of(const Extent& extent, unsigned shard, std::uint32_t block) const {
+  const SegmentRecord& record = catalog.records.at(extent.segment);
+  return drives->zone_offset(record.members[shard].zone) + (std::uint64_t{extent.stripe_block} + block) * io::kBlockBytes;
+}
+
+}  // namespace tests

@@ -1,0 +1,112 @@
+#include "server/config.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <fstream>
+
+#include "tests/support/scratch_directory.h"
+
+namespace server {
+namespace {
+
+class ConfigTest : public testing::Test {
+ protected:
+  ConfigTest() {
+    ::unsetenv("GRANARY_ACCESS_KEY");
+    ::unsetenv("GRANARY_SECRET_KEY");
+  }
+  bool load(const std::string& text, Flags flags = {}) {
+    flags.config_file = directory_.file("c.json");
+    std::ofstream(flags.config_file) << text;
+    config_ = {};
+    return load_config(flags, config_, why_);
+  }
+  static std::string user() { return R"("users": [{"access_key": "A", "secret_key": "12345678"}])"; }
+
+  tests::ScratchDirectory directory_;
+  Config config_;
+  std::string why_;
+};
+
+TEST_F(ConfigTest, EveryKeyIsRead) {
+  ASSERT_TRUE(load(R"({ // a comment
+    "listen": "127.0.0.1:1", "tls": {"listen": "[::1]:2", "certificate": "c.pem", "key": "/k.pem"},
+    "admin_listen": "127.0.0.1:3", "region": "r", "locations": ["eu"], "domains": ["s3.x"],
+    "drives": ["/d1", {"path": "d{2...3}", "capacity_bytes": 268435456}], "memory_bytes": 536870912, "threads": 3,
+    "connections_max": 9, "unsafe_anonymous_reads": true,
+    "users": [{"name": "n", "id": "i", "email": "e", "access_key": "A", "secret_key": "12345678"}]})"))
+      << why_;
+  EXPECT_EQ(config_.tls.certificate, directory_.file("c.pem"));  // beside the file
+  EXPECT_EQ(config_.tls.key, "/k.pem");
+  ASSERT_EQ(config_.drives.size(), 3u);
+  EXPECT_EQ(config_.drives[0].path, "/d1");
+  EXPECT_EQ(config_.drives[2].path, directory_.file("d3"));
+  EXPECT_EQ(config_.drives[2].capacity_bytes, 268435456u);
+  EXPECT_EQ(config_.memory_bytes, 536870912u);
+  EXPECT_EQ(config_.users[0].id, "i");
+  EXPECT_TRUE(config_.unsafe_anonymous_reads);
+}
+
+TEST_F(ConfigTest, FlagsWinOverTheFile) {
+  Flags flags;
+  flags.listen = "127.0.0.1:7";
+  flags.drives = {"/x{1...2}"};
+  ASSERT_TRUE(load(R"({"listen": "127.0.0.1:1", "drives": ["/d"], )" + user() + "}", flags)) << why_;
+  EXPECT_EQ(config_.listen, "127.0.0.1:7");
+  ASSERT_EQ(config_.drives.size(), 2u);
+  EXPECT_EQ(config_.drives[1].path, "/x2");
+}
+
+TEST_F(ConfigTest, TheEnvironmentSetsTheFirstUser) {
+  ::setenv("GRANARY_ACCESS_KEY", "ENV", 1);
+  EXPECT_FALSE(load(R"({"drives": ["/d"]})"));
+  EXPECT_NE(why_.find("go together"), std::string::npos);
+  ::setenv("GRANARY_SECRET_KEY", "87654321", 1);
+  ASSERT_TRUE(load(R"({"drives": ["/d"]})")) << why_;
+  EXPECT_EQ(config_.users[0].access_key, "ENV");
+  ::unsetenv("GRANARY_ACCESS_KEY");
+  ::unsetenv("GRANARY_SECRET_KEY");
+}
+
+struct Bad {
+  const char* text;
+  const char* says;
+};
+
+class BadConfig : public ConfigTest, public testing::WithParamInterface<Bad> {};
+
+TEST_P(BadConfig, IsRefusedWithASentence) {
+  EXPECT_FALSE(load(GetParam().text));
+  EXPECT_NE(why_.find(GetParam().says), std::string::npos) << why_;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Texts, BadConfig,
+    testing::Values(
+        Bad{R"({"drive": ["/d"]})", "unknown key \"drive\""}, Bad{"{", "is not JSON"},
+        Bad{R"({"drives": "/d"})", "must be a list"}, Bad{R"({"memory_bytes": -1})", "whole number"},
+        Bad{R"({"users": [{"access_key": "A", "secret_key": "12345678"}]})", "no drive"},
+        Bad{R"({"drives": ["/d"]})", "no user"},
+        Bad{R"({"drives": ["/d", "/d"], "users": [{"access_key": "A", "secret_key": "12345678"}]})", "named twice"},
+        Bad{R"({"drives": ["/d{1..3}"]})", "FIRST...LAST"},
+        Bad{R"({"drives": ["/d"], "users": [{"access_key": "A", "secret_key": "short"}]})", "at least 8"},
+        Bad{R"({"drives": ["/d"], "listen": "nowhere", "users": [{"access_key": "A", "secret_key": "12345678"}]})",
+            "HOST:PORT"},
+        Bad{R"({"drives": ["/d"], "memory_bytes": 1, "users": [{"access_key": "A", "secret_key": "12345678"}]})",
+            "at least 268435456"},
+        Bad{R"({"drives": ["/d"], "tls": {"listen": "a:1"}, "users": [{"access_key": "A", "secret_key": "12345678"}]})",
+            "certificate and a key"}));
+
+TEST(Braces, Expand) {
+  std::vector<std::string> paths;
+  std::string why;
+  ASSERT_TRUE(expand_braces("/r{1...2}/d{08...10}", paths, why));
+  EXPECT_EQ(paths, (std::vector<std::string>{"/r1/d08", "/r1/d09", "/r1/d10", "/r2/d08", "/r2/d09", "/r2/d10"}));
+  EXPECT_FALSE(expand_braces("/d{2...1}", paths, why));
+  EXPECT_FALSE(expand_braces("/d{1...99999999}", paths, why));
+  EXPECT_FALSE(expand_braces("/d{1", paths, why));
+}
+
+}  // namespace
+}  // namespace server
