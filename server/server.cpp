@@ -73,6 +73,16 @@ Task<> cut_sessions(CoreThread& core) {
 
 Task<> join_sessions(CoreThread& core) { co_await core.sessions.join(); }
 
+// Listeners of several cores share a port (SO_REUSEPORT), and so would another process of the same user, which would
+// then get a share of the connections. Binding once without sharing finds out; throws if the port is taken.
+void refuse_taken(const tcp::endpoint& endpoint) {
+  asio::io_context context;
+  tcp::acceptor probe(context);
+  probe.open(endpoint.protocol());
+  probe.set_option(tcp::acceptor::reuse_address(true));
+  probe.bind(endpoint);
+}
+
 std::future<void> start_on(CoreThread& core, Task<> task) {
   return asio::co_spawn(core.context, std::move(task), asio::use_future);
 }
@@ -114,6 +124,7 @@ bool Process::listen(std::string& why) {
                        std::size_t cores) {
     try {
       const tcp::endpoint endpoint = resolve(address);
+      refuse_taken(endpoint);
       for (std::size_t i = 0; i < cores; ++i) {
         CoreThread& core = *cores_[i];
         core.listeners.push_back(std::make_unique<Listener>(core.core, endpoint, handler,
