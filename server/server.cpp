@@ -100,6 +100,9 @@ class Process {
   void stop();
 
   const Config& config_;
+  // Watched from before the first listener, so that a stop which comes early is an orderly one, too.
+  asio::io_context signal_context_;
+  asio::signal_set signals_{signal_context_, SIGTERM, SIGINT, SIGHUP};
   storage::MetricsRegistry metrics_;
   ConnectionCount connections_;
   TlsContext tls_;
@@ -177,8 +180,6 @@ bool Process::start(std::string& why) {
 }
 
 int Process::wait_for_signal() {
-  asio::io_context context;
-  asio::signal_set signals(context, SIGTERM, SIGINT, SIGHUP);
   bool stopping = false;
   std::thread stopper;
   std::function<void(const boost::system::error_code&, int)> on_signal =
@@ -199,13 +200,13 @@ int Process::wait_for_signal() {
           storage::log_info("stopping", {{"signal", number}});
           stopper = std::thread([&] {
             stop();
-            asio::post(context, [&] { signals.cancel(); });
+            asio::post(signal_context_, [&] { signals_.cancel(); });
           });
         }
-        signals.async_wait(on_signal);
+        signals_.async_wait(on_signal);
       };
-  signals.async_wait(on_signal);
-  context.run();
+  signals_.async_wait(on_signal);
+  signal_context_.run();
   if (stopper.joinable()) stopper.join();
   storage::log_info("stopped");
   return 0;

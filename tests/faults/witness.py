@@ -40,6 +40,10 @@ class Key:
 class Refused(AssertionError):
     """An answer that is neither success nor expected."""
 
+    def __init__(self, text, status=None):
+        super().__init__(text)
+        self.status = status
+
 
 class Writer(threading.Thread):
     """One client: changes and reads its own keys until it is told to stop or the connection is lost."""
@@ -60,6 +64,10 @@ class Writer(threading.Thread):
         except LOST as lost:
             if not self.witness.may_lose_connections:
                 self.failure = Refused(f"{self.name}: the connection was lost: {lost!r}")
+        except Refused as failure:
+            # A store that is stopping says so to those who still ask.
+            if not (self.witness.may_lose_connections and failure.status == 503):
+                self.failure = failure
         except Exception as failure:
             self.failure = failure
         finally:
@@ -87,7 +95,7 @@ class Writer(threading.Thread):
         key.possible.append(state)  # before the first byte is sent
         answer = send()
         if answer.status != expected:
-            raise Refused(f"{self.name}: {key.name}: {answer}")
+            raise Refused(f"{self.name}: {key.name}: {answer}", answer.status)
         key.settle(state)
 
     def put(self, key):
@@ -120,7 +128,7 @@ class Writer(threading.Thread):
 
     def expect(self, answer, status):
         if answer.status != status:
-            raise Refused(f"{self.name}: {answer}")
+            raise Refused(f"{self.name}: {answer}", answer.status)
 
     def get(self, key):
         self.witness.look(self.client, key)
@@ -201,11 +209,13 @@ class Witness:
         elif (answer.status, answer.code) == (404, "NoSuchKey"):
             state = ABSENT
         else:
-            raise Refused(f"{key.name}: {answer}")
+            raise Refused(f"{key.name}: {answer}", answer.status)
         if state not in key.allowed():
             raise AssertionError(f"{key.name}: found {state}, {len(answer.body)} bytes, instead of one of {key.allowed()}")
         if answer.status == 200 and len(answer.body) > 2:
             ranged = client.get(BUCKET, key.name, {"range": f"bytes=1-{len(answer.body) // 2}"})
+            if ranged.status != 206:
+                raise Refused(f"{key.name}: {ranged}", ranged.status)
             if ranged.body != answer.body[1:len(answer.body) // 2 + 1]:
                 raise AssertionError(f"{key.name}: a range differs from the whole: {ranged}")
         key.settle(state)
