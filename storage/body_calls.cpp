@@ -3,48 +3,91 @@
 
 namespace storage {
 
+namespace {
+
+// A body that was all in its head.
+class EndedSource final : public ByteSource {
+ public:
+  Task<Result<std::size_t>> read(std::span<std::byte>) override { co_return std::size_t{0}; }
+};
+
+// Streams head and source into full stripes.
+Task<Result<>> stream_into(ObjectStore::State& state, segment::PieceName piece, std::span<const std::byte> head,
+                           ByteSource& source, StoredBody& stored) {
+  auto written = co_await state.segments.append_stream(std::move(piece), head, source);
+  if (!written) co_return written.error();
+  for (segment::Appended& each : *written) {
+    stored.size += each.extent.length;
+    stored.extents.push_back(each.extent);
+    stored.pins.push_back(std::move(each.pin));
+  }
+  co_return success();
+}
+
+// Hands bytes to the group commit.
+Task<Result<>> append_into(ObjectStore::State& state, segment::PieceName piece, std::span<const std::byte> bytes,
+                           StoredBody& stored) {
+  auto written = co_await state.segments.append(std::move(piece), bytes);
+  if (!written) co_return written.error();
+  stored.size = bytes.size();
+  stored.inline_extent = true;
+  stored.extents.push_back(written->extent);
+  stored.pins.push_back(std::move(written->pin));
+  co_return success();
+}
+
+}  // namespace
+
+void describe_extents(const StoredBody& body, records::Version& version) {
+  if (body.extents.empty()) return;
+  version.set_blob_id(blob_bytes(body.blob));
+  if (body.inline_extent) {
+    *version.mutable_extent() = encode(body.extents.front());
+  } else {
+    version.set_blob_chunks(
+        static_cast<std::uint32_t>((body.extents.size() + kExtentsPerChunk - 1) / kExtentsPerChunk));
+  }
+}
+
+Task<Result<StoredBody>> ObjectStore::State::store_bytes(ObjectKey name, std::span<const std::byte> bytes) {
+  StoredBody stored;
+  stored.blob = random_blob_id();
+  segment::PieceName piece{stored.blob, std::move(name.bucket), std::move(name.key)};
+  EndedSource nothing_more;
+  Result<> written = success();
+  if (bytes.size() <= segments.append_bytes_max()) {
+    written = co_await append_into(*this, std::move(piece), bytes, stored);
+  } else {
+    written = co_await stream_into(*this, std::move(piece), bytes, nothing_more, stored);
+  }
+  if (!written) co_return written.error();
+  co_return stored;
+}
+
 Task<Result<StoredBody>> ObjectStore::State::store_body(ObjectKey name, BodySource& body) {
   StoredBody stored;
   stored.blob = random_blob_id();
-  const segment::PieceName piece{stored.blob, name.bucket, name.key};
+  segment::PieceName piece{stored.blob, std::move(name.bucket), std::move(name.key)};
   const std::optional<std::uint64_t> declared = body.declared_length();
-
-  if (declared && *declared > options.inline_body_bytes_max) {
-    auto written = co_await segments.append_stream(piece, {}, body);
-    if (!written) co_return written.error();
-    for (segment::Appended& each : *written) {
-      stored.size += each.extent.length;
-      stored.extents.push_back(each.extent);
-      stored.pins.push_back(std::move(each.pin));
+  const std::uint32_t small_max = std::min(options.inline_body_bytes_max, segments.append_bytes_max());
+  Result<> written = success();
+  if (declared && *declared > small_max) {
+    written = co_await stream_into(*this, std::move(piece), {}, body, stored);
+  } else {
+    // One byte more than a small body may have tells a small body from the head of a large one.
+    const std::size_t room = static_cast<std::size_t>(declared.value_or(small_max)) + 1;
+    auto buffer = co_await request_pool.take(room, options.buffer_wait_ms_max);
+    if (!buffer) co_return buffer.error();
+    auto filled = co_await read_full(body, buffer->span().first(room));
+    if (!filled) co_return filled.error();
+    const std::span<const std::byte> bytes = buffer->span().first(*filled);
+    if (*filled == room) {
+      written = co_await stream_into(*this, std::move(piece), bytes, body, stored);
+    } else if (*filled > 0) {
+      written = co_await append_into(*this, std::move(piece), bytes, stored);
     }
-    stored.digests = body.digests();
-    put_bytes.add(stored.size);
-    co_return stored;
   }
-
-  // One byte more than a small body may have tells a small body from the head of a large one.
-  const std::size_t room = static_cast<std::size_t>(declared.value_or(options.inline_body_bytes_max)) + 1;
-  auto buffer = co_await request_pool.take(room, options.buffer_wait_ms_max);
-  if (!buffer) co_return buffer.error();
-  auto filled = co_await read_full(body, buffer->span().first(room));
-  if (!filled) co_return filled.error();
-
-  if (*filled == room) {
-    auto written = co_await segments.append_stream(piece, buffer->span().first(*filled), body);
-    if (!written) co_return written.error();
-    for (segment::Appended& each : *written) {
-      stored.size += each.extent.length;
-      stored.extents.push_back(each.extent);
-      stored.pins.push_back(std::move(each.pin));
-    }
-  } else if (*filled > 0) {
-    auto written = co_await segments.append(piece, buffer->span().first(*filled));
-    if (!written) co_return written.error();
-    stored.size = *filled;
-    stored.inline_extent = true;
-    stored.extents.push_back(written->extent);
-    stored.pins.push_back(std::move(written->pin));
-  }
+  if (!written) co_return written.error();
   stored.digests = body.digests();
   put_bytes.add(stored.size);
   co_return stored;

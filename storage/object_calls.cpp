@@ -11,14 +11,7 @@ void describe_body(const StoredBody& body, records::Version& version) {
   version.set_size(body.size);
   version.set_md5(body.digests.md5);
   *version.mutable_checksum() = encode(body.digests.checksum);
-  if (body.extents.empty()) return;
-  version.set_blob_id(blob_bytes(body.blob));
-  if (body.inline_extent) {
-    *version.mutable_extent() = encode(body.extents.front());
-  } else {
-    version.set_blob_chunks(
-        static_cast<std::uint32_t>((body.extents.size() + kExtentsPerChunk - 1) / kExtentsPerChunk));
-  }
+  describe_extents(body, version);
 }
 
 Result<> check_remove(const RemoveCondition& condition, const HeadRecord* current) {

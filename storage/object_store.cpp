@@ -18,7 +18,7 @@ ObjectStore::State::State(metadata::MetadataStore& metadata_store, segment::Segm
       options(the_options),
       heads(the_options.cached_records_max),
       buckets(4096),
-      bytes(cache, metrics),
+      byte_cache(cache, metrics),
       put_bytes(metrics.counter("storage_put_bytes_total", "Bytes of bodies written.")),
       get_bytes(metrics.counter("storage_get_bytes_total", "Bytes of bodies read.")) {}
 

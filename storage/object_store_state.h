@@ -48,7 +48,7 @@ struct ObjectStore::State {
   ObjectStoreOptions options;
   RecordCache<HeadRecord> heads;      // by head row key
   RecordCache<BucketRecord> buckets;  // by bucket name
-  ByteCache bytes;
+  ByteCache byte_cache;
   KeyLocks locks;
   TaskGroup readers;  // read-ahead of open readers
   Counter& put_bytes;
@@ -68,6 +68,8 @@ struct ObjectStore::State {
 
   // --- Bodies.
   Task<Result<StoredBody>> store_body(ObjectKey name, BodySource& body);
+  // The same for bytes that are in memory already; no digests.
+  Task<Result<StoredBody>> store_bytes(ObjectKey name, std::span<const std::byte> bytes);
   // Rows that make a stored blob exist for `holder`.
   void add_blob_rows(metadata::Transaction& transaction, const StoredBody& body, const std::string& holder);
   // Removes one holder's claim; the blob's own rows go with the last one. A blob that is `kept` gets a new holder
@@ -118,6 +120,9 @@ std::string upload_holder(std::string_view upload_id, std::uint32_t part_number)
 segment::BlobId random_blob_id();
 
 std::string random_bytes16();
+
+// Where the body lies, in its version record.
+void describe_extents(const StoredBody& body, records::Version& version);
 
 Result<> check_condition(const WriteCondition& condition, const HeadRecord* current);
 

@@ -80,7 +80,7 @@ Task<Result<>> BodyReader::read_ahead() {
 }
 
 Task<Result<ObjectReader::Chunk>> BodyReader::read_small(BodyPlan::Piece piece) {
-  if (ByteCache::Pointer cached = state_.bytes.get(piece.extent)) {
+  if (ByteCache::Pointer cached = state_.byte_cache.get(piece.extent)) {
     Chunk chunk;
     chunk.bytes = cached->span().subspan(piece.begin, piece.length);
     chunk.owner = std::move(cached);
@@ -88,7 +88,7 @@ Task<Result<ObjectReader::Chunk>> BodyReader::read_small(BodyPlan::Piece piece) 
   }
   auto whole = co_await state_.segments.read(piece.extent, 0, piece.extent.length, state_.request_pool);
   if (!whole) co_return whole.error();
-  state_.bytes.offer(piece.extent, whole->bytes());
+  state_.byte_cache.offer(piece.extent, whole->bytes());
   Chunk chunk = chunk_of(std::move(*whole));
   chunk.bytes = chunk.bytes.subspan(piece.begin, piece.length);
   co_return chunk;
@@ -239,12 +239,15 @@ Task<Result<ObjectInfoPtr>> ObjectStore::copy(const OpenObject& source, ObjectKe
     const segment::Extent extent = decode(from.extent());
     auto bytes = co_await state_->segments.read(extent, 0, extent.length, state_->request_pool);
     if (!bytes) co_return bytes.error();
-    segment::PieceName piece{random_blob_id(), target.bucket, target.key};
-    to.set_blob_id(blob_bytes(piece.blob));
-    auto written = co_await state_->segments.append(std::move(piece), bytes->bytes());
-    if (!written) co_return written.error();
-    *to.mutable_extent() = encode(written->extent);
-    pins.push_back(std::move(written->pin));
+    auto stored = co_await state_->store_bytes(target, bytes->bytes());
+    if (!stored) co_return stored.error();
+    to.clear_extent();
+    describe_extents(*stored, to);
+    if (!stored->inline_extent) {
+      state_->add_blob_rows(replacement.extra, *stored, std::string());
+      replacement.blobs.push_back(stored->blob);
+    }
+    pins = std::move(stored->pins);
   } else {
     Result<> shared = co_await share_body(*state_, opened.parts(), from, replacement);
     if (!shared) co_return shared.error();

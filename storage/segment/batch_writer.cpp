@@ -12,8 +12,8 @@ namespace asio = boost::asio;
 
 namespace {
 
-// Writes of one body before its error goes to the caller. Each failure takes a drive out of service, so a store
-// that can still write at all succeeds within m + 1 of them.
+// Writes of one body before its error goes to the caller. Each failure takes a drive out of service, so a
+// store that can still write at all succeeds within m + 1 of them.
 constexpr unsigned kAttemptsMax = 8;
 
 StripeShape shape_for(erasure::Scheme scheme, std::uint32_t shard_blocks, std::span<const Piece> pieces) {

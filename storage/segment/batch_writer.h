@@ -1,11 +1,11 @@
 // BatchWriter: group commit of small bodies.
 //
-// Bodies queue; while fewer than batches_in_flight_max stripes are being written, whatever waits becomes the next
-// stripe, at once. So a lone body waits for nobody, and under load the stripes grow by themselves.
+// Bodies queue; while fewer than batches_in_flight_max stripes are being written, whatever waits becomes the
+// next stripe, at once. So a lone body waits for nobody, and under load the stripes grow by themselves.
 //
-// A stripe whose write failed is given up with its segment; its bodies go back to the front of the queue and are
-// written again into a segment on what is alive, a bounded number of times.
-// Threads   any. The stripes are written by tasks of StoreContext::tasks on the executor that found room.
+// A stripe whose write failed is given up with its segment; its bodies go back to the front of the queue and
+// are written again into a segment on what is alive, a bounded number of times. Threads   any. The stripes
+// are written by tasks of StoreContext::tasks on the executor that found room.
 #pragma once
 
 #include <deque>

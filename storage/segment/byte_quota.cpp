@@ -12,7 +12,8 @@
 namespace storage::segment {
 namespace asio = boost::asio;
 
-using Timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
+using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
+                                         asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 struct ByteQuota::Waiter {
   Waiter(Executor on, std::uint64_t wanted) : executor(on), bytes(wanted), timer(on) {}

@@ -20,14 +20,19 @@ namespace asio = boost::asio;
 
 namespace {
 
-using Timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
+using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
+                                         asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 const char* status_name(DriveStatus status) {
   switch (status) {
-    case DriveStatus::alive: return "alive";
-    case DriveStatus::suspect: return "suspect";
-    case DriveStatus::lost: return "lost";
-    case DriveStatus::missing: return "missing";
+    case DriveStatus::alive:
+      return "alive";
+    case DriveStatus::suspect:
+      return "suspect";
+    case DriveStatus::lost:
+      return "lost";
+    case DriveStatus::missing:
+      return "missing";
   }
   return "unknown";
 }
@@ -55,7 +60,8 @@ void DriveSet::State::degrade(std::uint32_t number, DriveStatus to, const std::s
   do {
     if (before >= to) return;
   } while (!member.status.compare_exchange_weak(before, to));
-  log_error("drive_state", {{"drive", number}, {"path", member.path}, {"state", status_name(to)}, {"reason", reason}});
+  log_error("drive_state",
+            {{"drive", number}, {"path", member.path}, {"state", status_name(to)}, {"reason", reason}});
   std::vector<std::function<void(std::uint32_t, DriveStatus)>> told;
   {
     std::lock_guard lock(mutex);
@@ -76,7 +82,8 @@ Superblock DriveSet::State::superblock_of(std::uint32_t number) const {
 
 Task<std::vector<Error>> DriveSet::State::write_superblocks(std::vector<std::vector<std::byte>> images) {
   std::vector<Error> errors(members.size());
-  // O_DIRECT wants aligned memory; superblocks are written too seldom to take it from the pool of the data path.
+  // O_DIRECT wants aligned memory; superblocks are written too seldom to take it from the pool of the data
+  // path.
   std::vector<std::byte> memory(kSuperblockBytesMax * 2 + io::kBlockBytes);
   for (const std::uint64_t offset : kSuperblockOffsets) {
     for (std::size_t number = 0; number < images.size(); ++number) {
@@ -132,9 +139,9 @@ DriveStatus DriveSet::status(std::uint32_t member) const {
 }
 
 unsigned DriveSet::alive_count() const {
-  return static_cast<unsigned>(std::count_if(state_->members.begin(), state_->members.end(), [](const auto& member) {
-    return member->status.load() == DriveStatus::alive;
-  }));
+  return static_cast<unsigned>(
+      std::count_if(state_->members.begin(), state_->members.end(),
+                    [](const auto& member) { return member->status.load() == DriveStatus::alive; }));
 }
 
 std::uint64_t DriveSet::zone_offset(std::uint32_t zone) const { return kReservedBytes + zone * zone_bytes(); }
@@ -146,9 +153,8 @@ void DriveSet::report_error(std::uint32_t member, io::Operation::Kind kind, Erro
   } else if (kind == io::Operation::Kind::write) {
     state_->degrade(member, DriveStatus::suspect, error.message());
   } else if (state_->members[member]->read_errors.fetch_add(1) == 0) {
-    log_warn("drive_read_error", {{"drive", member},
-                                  {"path", state_->members[member]->path},
-                                  {"error", error.message()}});
+    log_warn("drive_read_error",
+             {{"drive", member}, {"path", state_->members[member]->path}, {"error", error.message()}});
   }
 }
 
@@ -161,7 +167,8 @@ Task<> DriveSet::watch() {
     if (ended) co_return;
     for (std::uint32_t number = 0; number < state_->members.size(); ++number) {
       io::Drive* found = drive(number);
-      if (found != nullptr && !found->present()) state_->degrade(number, DriveStatus::lost, "removed or replaced");
+      if (found != nullptr && !found->present())
+        state_->degrade(number, DriveStatus::lost, "removed or replaced");
     }
   }
 }
@@ -215,7 +222,7 @@ Task<Result<>> DriveSet::write_mirror_set(MirrorSet set) {
 std::string DriveSet::metadata_directory(std::uint32_t member) const {
   if (member >= state_->members.size()) return {};
   const State::Member& found = *state_->members[member];
-  struct stat status_of {};
+  struct stat status_of{};
   if (::stat(found.path.c_str(), &status_of) != 0 || !S_ISDIR(status_of.st_mode)) return {};
   return found.path + "/metadata";
 }

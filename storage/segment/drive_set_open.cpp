@@ -32,15 +32,15 @@ struct Found {
 };
 
 bool is_directory(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-// An even share of 80 % of the free space among the directories of `specs` on the same file system; 0 if unknown.
-// A directory that does not exist yet is judged by its nearest existing parent.
+// An even share of 80 % of the free space among the directories of `specs` on the same file system; 0 if
+// unknown. A directory that does not exist yet is judged by its nearest existing parent.
 std::uint64_t default_capacity(const DriveSpec& spec, const std::vector<DriveSpec>& specs) {
   const auto device_of = [](std::string path, dev_t& device, std::string& existing) {
-    struct stat status {};
+    struct stat status{};
     while (::stat(path.c_str(), &status) != 0) {
       const std::size_t slash = path.find_last_of('/');
       if (slash == std::string::npos || path.size() == 1) return false;
@@ -53,7 +53,7 @@ std::uint64_t default_capacity(const DriveSpec& spec, const std::vector<DriveSpe
   dev_t own = 0;
   std::string existing;
   if (!device_of(spec.path, own, existing)) return 0;
-  struct statvfs space {};
+  struct statvfs space{};
   if (::statvfs(existing.c_str(), &space) != 0) return 0;
   std::uint64_t sharers = 0;
   for (const DriveSpec& other : specs) {
@@ -65,8 +65,8 @@ std::uint64_t default_capacity(const DriveSpec& spec, const std::vector<DriveSpe
   return free_bytes / 5 * 4 / std::max<std::uint64_t>(sharers, 1) / io::kBlockBytes * io::kBlockBytes;
 }
 
-Result<std::unique_ptr<io::Drive>> open_file(const DriveSet::Options& options, const DriveSpec& spec, bool create,
-                                             std::string& why) {
+Result<std::unique_ptr<io::Drive>> open_file(const DriveSet::Options& options, const DriveSpec& spec,
+                                             bool create, std::string& why) {
   io::FileDriveOptions file;
   file.path = spec.path;
   // How much of a directory belongs to the store stands in its superblock, which is yet to be read.
@@ -78,8 +78,8 @@ Result<std::unique_ptr<io::Drive>> open_file(const DriveSet::Options& options, c
   return io::open_file_drive(file, why);
 }
 
-Result<std::unique_ptr<io::Drive>> open_drive(const DriveSet::Options& options, const DriveSpec& spec, bool create,
-                                              std::string& why) {
+Result<std::unique_ptr<io::Drive>> open_drive(const DriveSet::Options& options, const DriveSpec& spec,
+                                              bool create, std::string& why) {
   return options.opener ? options.opener(spec, create, why) : open_file(options, spec, create, why);
 }
 
@@ -105,7 +105,8 @@ bool means_absent(Error error) {
 // Reads the block of a superblock copy; what lies behind the end of a new file counts as zeros.
 Task<Result<>> read_copy(io::Drive& drive, std::uint64_t offset, std::span<std::byte> into) {
   std::fill(into.begin(), into.end(), std::byte{0});
-  const std::uint64_t written = std::min(drive.prepared_bytes(), drive.capacity_bytes()) / io::kBlockBytes * io::kBlockBytes;
+  const std::uint64_t written =
+      std::min(drive.prepared_bytes(), drive.capacity_bytes()) / io::kBlockBytes * io::kBlockBytes;
   if (written <= offset) co_return success();
   const std::size_t there = static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), written - offset));
   co_return co_await io::read(drive, offset, into.first(there));
@@ -143,7 +144,8 @@ Task<Result<>> identify(Found& found, std::string& why) {
       why = fmt::format("{}: formatted by a newer version of this program; run that version", path);
       co_return Errc::unsupported;
     }
-    if (block && (!sound || block->generation > found.superblock.generation)) found.superblock = std::move(*block);
+    if (block && (!sound || block->generation > found.superblock.generation))
+      found.superblock = std::move(*block);
     sound = sound || found.superblock.generation > 0;
   }
   if (sound) {
@@ -160,8 +162,10 @@ Task<Result<>> identify(Found& found, std::string& why) {
     found.condition = Found::Condition::blank;
     co_return success();
   }
-  why = fmt::format("{}: holds other data, or both copies of its superblock are damaged; "
-                    "wipe its first MiB to let it be formatted, or remove it from the configuration", path);
+  why = fmt::format(
+      "{}: holds other data, or both copies of its superblock are damaged; "
+      "wipe its first MiB to let it be formatted, or remove it from the configuration",
+      path);
   co_return Errc::corrupt_data;
 }
 
@@ -188,24 +192,26 @@ Task<Result<>> find_drives(const DriveSet::Options& options, std::vector<Found>&
 }
 
 // The members' agreement with the newest superblock; `why` says what to do about a stranger.
-Result<> check_member(const Found& found, const Superblock& newest, const std::set<Uuid>& seen, std::string& why) {
+Result<> check_member(const Found& found, const Superblock& newest, const std::set<Uuid>& seen,
+                      std::string& why) {
   const std::string& path = found.spec.path;
   const Superblock& block = found.superblock;
   if (block.store != newest.store) {
-    why = fmt::format("{}: belongs to store {}, the other drives to {}; remove it from the configuration", path,
-                      uuid_text(block.store), uuid_text(newest.store));
+    why = fmt::format("{}: belongs to store {}, the other drives to {}; remove it from the configuration",
+                      path, uuid_text(block.store), uuid_text(newest.store));
     return Errc::conflict;
   }
-  const auto entry = std::find_if(newest.members.begin(), newest.members.end(),
-                                  [&](const Superblock::Member& member) { return member.uuid == block.drive; });
+  const auto entry =
+      std::find_if(newest.members.begin(), newest.members.end(),
+                   [&](const Superblock::Member& member) { return member.uuid == block.drive; });
   if (entry == newest.members.end() || entry - newest.members.begin() != block.number) {
-    why = fmt::format("{}: drive {} is not in the store's member table; remove it from the configuration", path,
-                      uuid_text(block.drive));
+    why = fmt::format("{}: drive {} is not in the store's member table; remove it from the configuration",
+                      path, uuid_text(block.drive));
     return Errc::conflict;
   }
   if (entry->state == Superblock::Member::State::retired) {
-    why = fmt::format("{}: drive {} was retired from the store; wipe its first MiB before using it again", path,
-                      uuid_text(block.drive));
+    why = fmt::format("{}: drive {} was retired from the store; wipe its first MiB before using it again",
+                      path, uuid_text(block.drive));
     return Errc::conflict;
   }
   if (seen.contains(block.drive)) {
@@ -214,12 +220,14 @@ Result<> check_member(const Found& found, const Superblock& newest, const std::s
     return Errc::conflict;
   }
   if (block.zone_bytes != newest.zone_bytes || block.parity != newest.parity) {
-    why = fmt::format("{}: its superblock contradicts the other drives'; remove it from the configuration", path);
+    why = fmt::format("{}: its superblock contradicts the other drives'; remove it from the configuration",
+                      path);
     return Errc::conflict;
   }
   if (found.drive->capacity_bytes() < block.capacity_bytes) {
-    why = fmt::format("{}: smaller than when it was formatted ({} bytes, now {}); restore its size or remove it", path,
-                      block.capacity_bytes, found.drive->capacity_bytes());
+    why = fmt::format(
+        "{}: smaller than when it was formatted ({} bytes, now {}); restore its size or remove it", path,
+        block.capacity_bytes, found.drive->capacity_bytes());
     return Errc::invalid_argument;
   }
   return success();
@@ -232,8 +240,8 @@ Task<Result<>> activate(DriveSet::State& state, const std::vector<std::uint32_t>
   const std::vector<Error> errors = co_await state.write_superblocks(std::move(images));
   for (const std::uint32_t number : numbers) {
     if (!errors[number]) continue;
-    why = fmt::format("{}: its superblock cannot be written ({}); replace the drive", state.members[number]->path,
-                      errors[number].message());
+    why = fmt::format("{}: its superblock cannot be written ({}); replace the drive",
+                      state.members[number]->path, errors[number].message());
     co_return errors[number];
   }
   co_return success();
@@ -262,7 +270,8 @@ Task<Result<>> join(std::vector<Found> drives, DriveSet::State& state, std::stri
   std::vector<std::uint32_t> forming;
   for (Found& found : drives) {
     if (found.condition == Found::Condition::blank) {
-      log_warn("drive_left_alone", {{"path", found.spec.path}, {"reason", "blank beside members of a store"}});
+      log_warn("drive_left_alone",
+               {{"path", found.spec.path}, {"reason", "blank beside members of a store"}});
       continue;
     }
     if (found.condition != Found::Condition::member) continue;
@@ -288,7 +297,8 @@ Task<Result<>> join(std::vector<Found> drives, DriveSet::State& state, std::stri
 }
 
 // Opens what is absent, decides every drive's capacity and the store's shape.
-Result<> plan_store(const DriveSet::Options& options, std::vector<Found>& drives, Superblock& block, std::string& why) {
+Result<> plan_store(const DriveSet::Options& options, std::vector<Found>& drives, Superblock& block,
+                    std::string& why) {
   std::uint64_t smallest = UINT64_MAX;
   block.store = random_id(options);
   for (Found& found : drives) {
@@ -303,11 +313,13 @@ Result<> plan_store(const DriveSet::Options& options, std::vector<Found>& drives
     if (capacity == 0) capacity = found.drive->capacity_bytes();
     capacity = capacity / io::kBlockBytes * io::kBlockBytes;
     if (capacity > found.drive->capacity_bytes()) {
-      why = fmt::format("{}: holds only {} bytes, {} are configured", path, found.drive->capacity_bytes(), capacity);
+      why = fmt::format("{}: holds only {} bytes, {} are configured", path, found.drive->capacity_bytes(),
+                        capacity);
       return Errc::invalid_argument;
     }
     if (capacity < kDriveBytesMin) {
-      why = fmt::format("{}: too small with {} bytes; a drive needs at least {}", path, capacity, kDriveBytesMin);
+      why = fmt::format("{}: too small with {} bytes; a drive needs at least {}", path, capacity,
+                        kDriveBytesMin);
       return Errc::invalid_argument;
     }
     smallest = std::min(smallest, capacity);
@@ -322,16 +334,18 @@ Result<> plan_store(const DriveSet::Options& options, std::vector<Found>& drives
   return success();
 }
 
-// Two rounds: only when every drive carries a superblock does any of them become active, so that a cut in between
-// leaves nothing that looks like a store with members missing.
-Task<Result<>> create(DriveSet::Options options, std::vector<Found> drives, DriveSet::State& state, std::string& why) {
+// Two rounds: only when every drive carries a superblock does any of them become active, so that a cut in
+// between leaves nothing that looks like a store with members missing.
+Task<Result<>> create(DriveSet::Options options, std::vector<Found> drives, DriveSet::State& state,
+                      std::string& why) {
   Result<> planned = plan_store(options, drives, state.superblock, why);
   if (!planned) co_return planned;
   std::vector<std::uint32_t> all;
   for (std::uint32_t number = 0; number < drives.size(); ++number) {
     auto member = std::make_unique<DriveSet::State::Member>();
     member->path = drives[number].spec.path;
-    member->zones = usable_zones(state.superblock.members[number].capacity_bytes, state.superblock.zone_bytes);
+    member->zones =
+        usable_zones(state.superblock.members[number].capacity_bytes, state.superblock.zone_bytes);
     member->drive = std::move(drives[number].drive);
     member->status.store(DriveStatus::alive);
     state.members.push_back(std::move(member));

@@ -15,19 +15,21 @@ namespace storage::segment {
 
 struct DriveSet::State {
   struct Member {
-    std::unique_ptr<io::Drive> drive;  // null when missing; kept when lost, since operations may be unfinished
+    std::unique_ptr<io::Drive>
+        drive;  // null when missing; kept when lost, since operations may be unfinished
     std::atomic<DriveStatus> status{DriveStatus::missing};
     std::atomic<std::uint64_t> read_errors{0};
     std::string path;
     std::uint32_t zones = 0;
   };
 
-  Superblock superblock;  // of the newest generation; `drive`, `number`, `zones`, `capacity_bytes` vary by member
+  Superblock
+      superblock;  // of the newest generation; `drive`, `number`, `zones`, `capacity_bytes` vary by member
   std::string store_text;
   bool created = false;
   std::vector<std::unique_ptr<Member>> members;  // by number; fixed after open()
 
-  AsyncLock writing;  // one change of the superblocks at a time
+  AsyncLock writing;         // one change of the superblocks at a time
   mutable std::mutex mutex;  // guards superblock.generation, superblock.mirrors and the listeners
   std::vector<std::function<void(std::uint32_t, DriveStatus)>> listeners;
 

@@ -56,7 +56,8 @@ void ExtentReader::place(Plan& plan, std::span<std::byte> memory) {
   std::size_t at = 0;
   std::size_t left = plan.blocks;
   for (RangeRead& range : plan.ranges) {
-    const std::size_t blocks = std::min<std::size_t>(left, plan.stripe.shape.shard_blocks - range.first_block);
+    const std::size_t blocks =
+        std::min<std::size_t>(left, plan.stripe.shape.shard_blocks - range.first_block);
     range.into = memory.subspan(at, blocks * io::kBlockBytes);
     at += blocks * io::kBlockBytes;
     left -= blocks;
@@ -64,7 +65,8 @@ void ExtentReader::place(Plan& plan, std::span<std::byte> memory) {
   CHECK(left == 0);
 }
 
-Task<Result<Slice>> ExtentReader::read(Extent extent, std::uint32_t begin, std::uint32_t length, io::BufferPool& pool) {
+Task<Result<Slice>> ExtentReader::read(Extent extent, std::uint32_t begin, std::uint32_t length,
+                                       io::BufferPool& pool) {
   if (length == 0 || std::uint64_t{begin} + length > extent.length) co_return Errc::invalid_argument;
   SegmentPtr segment = context_.table.find(extent.segment);
   if (!segment) co_return Errc::not_found;
@@ -73,7 +75,8 @@ Task<Result<Slice>> ExtentReader::read(Extent extent, std::uint32_t begin, std::
   Plan wanted = plan(std::move(*stripe), extent.begin + begin, length);
   const bool whole = length == extent.length;
   if (whole) {
-    Result<io::Buffer> buffer = co_await pool.take(wanted.blocks * io::kBlockBytes, context_.options.wait_ms_max);
+    Result<io::Buffer> buffer =
+        co_await pool.take(wanted.blocks * io::kBlockBytes, context_.options.wait_ms_max);
     if (!buffer) co_return buffer.error();
     place(wanted, buffer->span());
     const bool answered = co_await reader_.read_unverified(wanted.stripe, wanted.ranges);
@@ -103,8 +106,8 @@ Task<Result<Slice>> ExtentReader::read_verified(Plan plan, std::uint32_t length,
     range.header = reader_.cached(plan.stripe, range.shard);
     if (!range.header) ++headers;
   }
-  Result<io::Buffer> buffer =
-      co_await pool.take(headers * header_bytes + plan.blocks * io::kBlockBytes, context_.options.wait_ms_max);
+  Result<io::Buffer> buffer = co_await pool.take(headers * header_bytes + plan.blocks * io::kBlockBytes,
+                                                 context_.options.wait_ms_max);
   if (!buffer) co_return buffer.error();
   // Headers stand in front, the first shard's last, so that one read can take it together with its payload.
   std::size_t slot = headers;
@@ -132,7 +135,8 @@ Task<Result<>> ExtentReader::rebuild_bad(Plan& plan, io::BufferPool& pool) {
     if (range.outcome == RangeOutcome::good) continue;
     request.lost.push_back(range.shard);
     request.first_block = std::min(request.first_block, range.first_block);
-    end_block = std::max(end_block, range.first_block + static_cast<std::uint32_t>(range.into.size() / io::kBlockBytes));
+    end_block = std::max(end_block,
+                         range.first_block + static_cast<std::uint32_t>(range.into.size() / io::kBlockBytes));
     repairs_.add(plan.stripe, range.shard);
   }
   if (request.lost.empty()) co_return success();

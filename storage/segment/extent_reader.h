@@ -1,8 +1,8 @@
 // ExtentReader: bytes of an extent, verified; decoded from other shards where a drive fails or lies.
 //
-// A whole extent is checked against its own CRC and costs one read a shard. A part of one is checked block by block
-// against shard headers. Whatever fails either check is read again shard by shard with headers, and what is bad is
-// rebuilt from k others.
+// A whole extent is checked against its own CRC and costs one read a shard. A part of one is checked block by
+// block against shard headers. Whatever fails either check is read again shard by shard with headers, and
+// what is bad is rebuilt from k others.
 #pragma once
 
 #include <vector>
@@ -26,7 +26,7 @@ class ExtentReader {
     StripeRef stripe;
     std::vector<RangeRead> ranges;  // ascending by shard; contiguous in memory
     std::size_t blocks = 0;
-    std::size_t skip = 0;           // bytes of the first block before the range wanted
+    std::size_t skip = 0;  // bytes of the first block before the range wanted
   };
   static Plan plan(StripeRef stripe, std::uint32_t first_byte, std::uint32_t length);
   static void place(Plan& plan, std::span<std::byte> memory);

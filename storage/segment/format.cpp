@@ -60,7 +60,8 @@ Result<ByteReader> open_envelope(std::span<const std::byte> from, std::uint64_t 
   const std::uint32_t length = in.u32();
   const std::uint32_t version = in.u32();
   const std::uint32_t features = in.u32();
-  if (!in.ok() || found != magic || length < kEnvelopeBytes || length > from.size()) return Errc::corrupt_data;
+  if (!in.ok() || found != magic || length < kEnvelopeBytes || length > from.size())
+    return Errc::corrupt_data;
   if (erasure::crc32c(from.subspan(kCrcBegin, length - kCrcBegin)) != crc) return Errc::corrupt_data;
   if (version != kFormatVersion || (features & ~kKnownFeatures) != 0) return Errc::unsupported;
   return ByteReader(from.subspan(kEnvelopeBytes, length - kEnvelopeBytes));
@@ -119,8 +120,10 @@ std::size_t piece_bytes_in_header(const PieceName& name) {
   return kPieceFixedBytes + name.bucket.size() + name.key.size();
 }
 
-std::size_t shard_header_bytes(erasure::Scheme scheme, std::uint32_t shard_blocks, std::span<const Piece> pieces) {
-  std::size_t bytes = kShardHeaderFixedBytes + 4 * std::size_t{scheme.data + scheme.parity} + 4 * std::size_t{shard_blocks};
+std::size_t shard_header_bytes(erasure::Scheme scheme, std::uint32_t shard_blocks,
+                               std::span<const Piece> pieces) {
+  std::size_t bytes =
+      kShardHeaderFixedBytes + 4 * std::size_t{scheme.data + scheme.parity} + 4 * std::size_t{shard_blocks};
   for (const Piece& piece : pieces) bytes += piece_bytes_in_header(piece.name);
   return bytes;
 }
@@ -129,7 +132,8 @@ void encode_shard_header(const ShardHeader& header, std::span<std::byte> into) {
   CHECK(header.payload_crcs.size() == header.scheme.data + header.scheme.parity);
   CHECK(header.block_crcs.size() == header.shard_blocks);
   CHECK(into.size() == std::size_t{header.header_blocks} * io::kBlockBytes);
-  const auto length = static_cast<std::uint32_t>(shard_header_bytes(header.scheme, header.shard_blocks, header.pieces));
+  const auto length =
+      static_cast<std::uint32_t>(shard_header_bytes(header.scheme, header.shard_blocks, header.pieces));
   ByteWriter out = begin_envelope(into, kShardHeaderMagic, length);
   out.u64(header.segment);
   out.u64(header.epoch);
@@ -176,7 +180,8 @@ Result<ShardHeader> decode_shard_header(std::span<const std::byte> from) {
   const std::uint32_t piece_count = in.u32();
   if (!in.ok() || !valid_scheme(header.scheme.data, header.scheme.parity)) return Errc::corrupt_data;
   const unsigned width = header.scheme.data + header.scheme.parity;
-  if (header.segment == 0 || header.stripe_block == 0 || header.shard_index >= width) return Errc::corrupt_data;
+  if (header.segment == 0 || header.stripe_block == 0 || header.shard_index >= width)
+    return Errc::corrupt_data;
   if (header.header_blocks == 0 || header.header_blocks > kHeaderBlocksMax) return Errc::corrupt_data;
   if (header.shard_blocks == 0 || header.shard_blocks > kShardBlocksMax) return Errc::corrupt_data;
   if (in.remaining() < 4 * (std::size_t{width} + header.shard_blocks)) return Errc::corrupt_data;

@@ -1,5 +1,5 @@
-// The structures that this folder keeps on drives: their common envelope, the zone header and the shard header.
-// (The superblock has a file of its own.) Byte by byte: README.md.
+// The structures that this folder keeps on drives: their common envelope, the zone header and the shard
+// header. (The superblock has a file of its own.) Byte by byte: README.md.
 //
 // Integers  little-endian, unsigned unless said otherwise. All structures start at a multiple of 4096.
 // Errors    of every decode: Errc::corrupt_data for bytes that are not the structure, whole and plausible;
@@ -31,15 +31,16 @@ inline constexpr std::size_t kShardHeaderFixedBytes = 64;
 inline constexpr std::size_t kPieceFixedBytes = 28;
 
 inline constexpr unsigned kWidthMax = erasure::kDataShardsMax + erasure::kParityShardsMax;  // k + m
-inline constexpr std::uint32_t kHeaderBlocksMax = 16;  // 64 KiB
+inline constexpr std::uint32_t kHeaderBlocksMax = 16;                                       // 64 KiB
 inline constexpr std::uint32_t kShardBlocksMax = 256;  // P is at most 1 MiB
 inline constexpr std::size_t kBucketBytesMax = 255;
 inline constexpr std::size_t kKeyBytesMax = 1024;
 
 static_assert(kZoneHeaderFixedBytes + kWidthMax * kZoneHeaderMemberBytes <= io::kBlockBytes,
               "a zone header is one block");
-static_assert(kShardHeaderFixedBytes + 4 * kWidthMax + 4 * kShardBlocksMax + kPieceFixedBytes + kBucketBytesMax +
-                      kKeyBytesMax <= io::kBlockBytes,
+static_assert(kShardHeaderFixedBytes + 4 * kWidthMax + 4 * kShardBlocksMax + kPieceFixedBytes +
+                      kBucketBytesMax + kKeyBytesMax <=
+                  io::kBlockBytes,
               "the header of a shard with one piece is one block");
 
 // The envelope: magic, CRC, length, version and feature bits in front of every structure.
@@ -50,9 +51,9 @@ void end_envelope(std::span<std::byte> structure, std::uint32_t length);
 // Checks the envelope of the structure at the start of `from`; returns a reader of what follows it.
 Result<ByteReader> open_envelope(std::span<const std::byte> from, std::uint64_t magic);
 
-inline constexpr std::uint64_t kSuperblockMagic = 0x31'42'53'4e'41'52'47'00;  // "\0GRANSB1"
-inline constexpr std::uint64_t kZoneHeaderMagic = 0x31'48'5a'4e'41'52'47'00;  // "\0GRANZH1"
-inline constexpr std::uint64_t kShardHeaderMagic = 0x31'48'53'4e'41'52'47'00; // "\0GRANSH1"
+inline constexpr std::uint64_t kSuperblockMagic = 0x31'42'53'4e'41'52'47'00;   // "\0GRANSB1"
+inline constexpr std::uint64_t kZoneHeaderMagic = 0x31'48'5a'4e'41'52'47'00;   // "\0GRANZH1"
+inline constexpr std::uint64_t kShardHeaderMagic = 0x31'48'53'4e'41'52'47'00;  // "\0GRANSH1"
 
 // Block 0 of a zone: to whom the zone is bound.
 struct ZoneHeader {
@@ -95,7 +96,8 @@ struct ShardHeader {
 };
 
 // Bytes of the header of a shard with these pieces.
-std::size_t shard_header_bytes(erasure::Scheme scheme, std::uint32_t shard_blocks, std::span<const Piece> pieces);
+std::size_t shard_header_bytes(erasure::Scheme scheme, std::uint32_t shard_blocks,
+                               std::span<const Piece> pieces);
 std::size_t piece_bytes_in_header(const PieceName& name);
 
 // Fills `into`, header_blocks * 4096 bytes; the rest of it is zeroed.

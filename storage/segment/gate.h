@@ -1,9 +1,11 @@
 // Gate and AsyncLock: how coroutines of this folder wait for one another, across threads.
 //
-// Gate       one waits, one opens, once. The memory may die as soon as wait() has returned, even while open() is
+// Gate       one waits, one opens, once. The memory may die as soon as wait() has returned, even while open()
+// is
 //            still on its way out of another thread.
 // AsyncLock  a mutex that may be held across co_await; first come, first served. Its users bound the queue.
-// Threads    any. A waiter resumes on its own executor, by post. Neither wait can be cancelled: whoever holds the
+// Threads    any. A waiter resumes on its own executor, by post. Neither wait can be cancelled: whoever holds
+// the
 //            other end is bounded by drives and commits, which always complete.
 #pragma once
 

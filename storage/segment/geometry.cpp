@@ -27,11 +27,16 @@ constexpr std::array<Row, 7> kFourParity = {{{5, 1}, {6, 2}, {7, 3}, {8, 4}, {10
 
 std::span<const Row> rows_of(unsigned parity) {
   switch (parity) {
-    case 1: return kOneParity;
-    case 2: return kTwoParity;
-    case 3: return kThreeParity;
-    case 4: return kFourParity;
-    default: return {};
+    case 1:
+      return kOneParity;
+    case 2:
+      return kTwoParity;
+    case 3:
+      return kThreeParity;
+    case 4:
+      return kFourParity;
+    default:
+      return {};
   }
 }
 
@@ -52,7 +57,8 @@ std::uint32_t usable_zones(std::uint64_t capacity_bytes, std::uint64_t zone_byte
   const std::uint64_t data_bytes = capacity_bytes / 8 * 7;
   if (data_bytes <= kReservedBytes) return 0;
   const std::uint64_t zones = (data_bytes - kReservedBytes) / zone_bytes;
-  return static_cast<std::uint32_t>(std::min<std::uint64_t>(zones, std::numeric_limits<std::uint32_t>::max()));
+  return static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(zones, std::numeric_limits<std::uint32_t>::max()));
 }
 
 unsigned parity_for(unsigned members) {
@@ -73,8 +79,8 @@ erasure::Scheme scheme_of(unsigned parity, unsigned alive) {
   return scheme;
 }
 
-std::uint32_t shard_blocks_max(erasure::Scheme scheme, std::uint64_t zone_bytes, std::uint32_t shard_bytes_max,
-                               std::uint32_t small_body_bytes_max) {
+std::uint32_t shard_blocks_max(erasure::Scheme scheme, std::uint64_t zone_bytes,
+                               std::uint32_t shard_bytes_max, std::uint32_t small_body_bytes_max) {
   constexpr std::uint64_t block = io::kBlockBytes;
   const std::uint64_t zone_blocks = zone_bytes / block;
   const std::uint64_t wanted = std::min<std::uint64_t>(shard_bytes_max / block, zone_blocks / 8);

@@ -1,7 +1,8 @@
 // ByteWriter and ByteReader: little-endian fields of on-disk structures, one after the other.
 //
 // Writer  writing past the end of its memory is the caller's bug (CHECK): it sized the structure first.
-// Reader  for hostile bytes: reading past the end yields zeros and makes ok() false for good, so that a decoder
+// Reader  for hostile bytes: reading past the end yields zeros and makes ok() false for good, so that a
+// decoder
 //         may read a run of fields and ask once.
 #pragma once
 

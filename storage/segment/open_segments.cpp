@@ -23,16 +23,18 @@ Task<> replace_sealed(StoreContext& context, SegmentPtr segment) {
   SegmentRecord record = segment->record();
   Result<> replaced = co_await context.catalog.replace(std::move(record));
   if (!replaced) {
-    log_warn("segment_seal_not_recorded", {{"segment", segment->id()}, {"error", replaced.error().message()}});
+    log_warn("segment_seal_not_recorded",
+             {{"segment", segment->id()}, {"error", replaced.error().message()}});
   }
 }
 
 }  // namespace
 
 bool OpenSegments::members_alive(const Segment& segment) const {
-  return std::all_of(segment.members().begin(), segment.members().end(), [this](const SegmentRecord::Member& member) {
-    return context_.drives.status(member.drive) == DriveStatus::alive;
-  });
+  return std::all_of(segment.members().begin(), segment.members().end(),
+                     [this](const SegmentRecord::Member& member) {
+                       return context_.drives.status(member.drive) == DriveStatus::alive;
+                     });
 }
 
 SegmentPtr OpenSegments::usable(Lane lane) {
@@ -103,7 +105,8 @@ Task<Result<SegmentPtr>> OpenSegments::open() {
     } else {
       last = added.error();
     }
-    // Nothing lies in it: a record without headers would be an empty sealed segment that holds zones for nothing.
+    // Nothing lies in it: a record without headers would be an empty sealed segment that holds zones for
+    // nothing.
     co_await abandon(segment);
     if (!added || last == Errc::overloaded) co_return last;
   }
@@ -126,7 +129,8 @@ Task<> OpenSegments::abandon(SegmentPtr segment) {
 
 Task<Result<>> OpenSegments::write_zone_headers(const Segment& segment) {
   const unsigned width = segment.width();
-  Result<io::Buffer> buffer = co_await context_.pool.take(width * io::kBlockBytes, context_.options.wait_ms_max);
+  Result<io::Buffer> buffer =
+      co_await context_.pool.take(width * io::kBlockBytes, context_.options.wait_ms_max);
   if (!buffer) co_return buffer.error();
   const SegmentRecord record = segment.record();
   ZoneHeader header;

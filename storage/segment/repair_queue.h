@@ -1,10 +1,10 @@
 // RepairQueue: shards that a read found damaged, rewritten in place in the background.
 //
-// A repair rebuilds the whole shard from k verified others, checks it against the payload CRC that their headers hold
-// for it, and writes the very bytes that once stood there (invariant 4). Shards of drives that are not alive are not
-// queued: they are a rebuild's business. A failed repair write makes the drive suspect.
-// Bounds    repairs_max shards are remembered, each once; beyond that a damage is forgotten until it is met again.
-// Threads   any. Lifetime: stop() and the join of StoreContext::tasks come before destruction.
+// A repair rebuilds the whole shard from k verified others, checks it against the payload CRC that their
+// headers hold for it, and writes the very bytes that once stood there (invariant 4). Shards of drives that
+// are not alive are not queued: they are a rebuild's business. A failed repair write makes the drive suspect.
+// Bounds    repairs_max shards are remembered, each once; beyond that a damage is forgotten until it is met
+// again. Threads   any. Lifetime: stop() and the join of StoreContext::tasks come before destruction.
 #pragma once
 
 #include <cstdint>

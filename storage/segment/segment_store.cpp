@@ -80,7 +80,8 @@ class DriveStateGauges {
 
 bool valid_record(const SegmentRecord& record) {
   if (record.id == 0 || record.data < 1 || record.data > erasure::kDataShardsMax) return false;
-  if (record.parity > erasure::kParityShardsMax || record.members.size() != record.data + record.parity) return false;
+  if (record.parity > erasure::kParityShardsMax || record.members.size() != record.data + record.parity)
+    return false;
   std::set<std::uint32_t> drives;
   for (const SegmentRecord::Member& member : record.members) drives.insert(member.drive);
   return drives.size() == record.members.size();
@@ -89,8 +90,8 @@ bool valid_record(const SegmentRecord& record) {
 }  // namespace
 
 struct SegmentStore::State {
-  State(DriveSet& drives, SegmentCatalog& catalog, io::BufferPool& pool, Clock& clock, MetricsRegistry& metrics,
-        std::uint64_t epoch, SegmentStoreOptions options)
+  State(DriveSet& drives, SegmentCatalog& catalog, io::BufferPool& pool, Clock& clock,
+        MetricsRegistry& metrics, std::uint64_t epoch, SegmentStoreOptions options)
       : context(drives, catalog, pool, clock, metrics, epoch, options),
         open(context),
         batches(context, open),
@@ -133,7 +134,8 @@ SegmentStore::~SegmentStore() = default;
 Result<> SegmentStore::State::adopt(SegmentRecord record) {
   for (const SegmentRecord::Member& member : record.members) {
     if (context.zones.claim(member)) continue;
-    log_error("segment_zone_conflict", {{"segment", record.id}, {"drive", member.drive}, {"zone", member.zone}});
+    log_error("segment_zone_conflict",
+              {{"segment", record.id}, {"drive", member.drive}, {"zone", member.zone}});
     return Errc::corrupt_record;
   }
   context.table.insert(std::make_shared<Segment>(std::move(record), context.zone_blocks()));
@@ -200,16 +202,19 @@ Task<Result<Appended>> SegmentStore::append(PieceName name, std::span<const std:
   if (bytes.empty() || name.bucket.size() > kBucketBytesMax || name.key.size() > kKeyBytesMax) {
     co_return Errc::invalid_argument;
   }
-  if (state_->context.drives.scheme_for(state_->context.drives.alive_count()).data == 0) co_return Errc::read_only;
+  if (state_->context.drives.scheme_for(state_->context.drives.alive_count()).data == 0)
+    co_return Errc::read_only;
   if (bytes.size() > append_bytes_max()) co_return Errc::too_large;
   co_return co_await state_->batches.append(std::move(name), bytes);
 }
 
-Task<Result<std::vector<Appended>>> SegmentStore::append_stream(PieceName name, std::span<const std::byte> head,
+Task<Result<std::vector<Appended>>> SegmentStore::append_stream(PieceName name,
+                                                                std::span<const std::byte> head,
                                                                 ByteSource& source) {
   CallGuard guard(state_->calls);
   if (!guard.admitted()) co_return Errc::shutting_down;
-  if (name.bucket.size() > kBucketBytesMax || name.key.size() > kKeyBytesMax) co_return Errc::invalid_argument;
+  if (name.bucket.size() > kBucketBytesMax || name.key.size() > kKeyBytesMax)
+    co_return Errc::invalid_argument;
   co_return co_await state_->streams.append(std::move(name), head, source);
 }
 
@@ -221,7 +226,8 @@ Task<Result<Slice>> SegmentStore::read(Extent extent, std::uint32_t begin, std::
 }
 
 std::uint32_t SegmentStore::piece_bytes(const Extent& extent, std::uint32_t begin) const {
-  const std::uint32_t shard_bytes = std::uint32_t{extent.shard_blocks} * static_cast<std::uint32_t>(io::kBlockBytes);
+  const std::uint32_t shard_bytes =
+      std::uint32_t{extent.shard_blocks} * static_cast<std::uint32_t>(io::kBlockBytes);
   if (shard_bytes == 0 || begin >= extent.length) return 0;
   const std::uint64_t within = (std::uint64_t{extent.begin} + begin) % shard_bytes;
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(shard_bytes - within, extent.length - begin));

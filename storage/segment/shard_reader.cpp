@@ -45,10 +45,10 @@ ShardHeaderPtr ShardReader::cached(const StripeRef& stripe, unsigned shard) {
 io::GroupedOperation ShardReader::operation(const StripeRef& stripe, unsigned shard, std::uint32_t block,
                                             std::span<std::byte> into) const {
   const SegmentRecord::Member& member = stripe.segment->members()[shard];
-  io::GroupedOperation read{context_.drives.drive(member.drive),
-                            {io::Operation::Kind::read,
-                             context_.drive_offset(member.zone, stripe.stripe_block + block), into},
-                            {}};
+  io::GroupedOperation read{
+      context_.drives.drive(member.drive),
+      {io::Operation::Kind::read, context_.drive_offset(member.zone, stripe.stripe_block + block), into},
+      {}};
   return read;
 }
 
@@ -78,7 +78,8 @@ Task<> ShardReader::read(StripeRef stripe, std::span<RangeRead> ranges) {
       range_of.push_back(i);
       continue;
     }
-    reads.push_back(operation(stripe, range.shard, stripe.shape.header_blocks + range.first_block, range.into));
+    reads.push_back(
+        operation(stripe, range.shard, stripe.shape.header_blocks + range.first_block, range.into));
     range_of.push_back(i);
     if (range.header_into.empty()) continue;
     reads.push_back(operation(stripe, range.shard, 0, range.header_into));
@@ -95,7 +96,8 @@ Task<bool> ShardReader::read_unverified(StripeRef stripe, std::span<RangeRead> r
   std::vector<io::GroupedOperation> reads;
   std::vector<std::size_t> range_of;
   for (std::size_t i = 0; i < ranges.size(); ++i) {
-    reads.push_back(operation(stripe, ranges[i].shard, stripe.shape.header_blocks + ranges[i].first_block, ranges[i].into));
+    reads.push_back(operation(stripe, ranges[i].shard, stripe.shape.header_blocks + ranges[i].first_block,
+                              ranges[i].into));
     if (reads.back().drive == nullptr) co_return false;
     range_of.push_back(i);
   }
@@ -123,7 +125,8 @@ void ShardReader::verify(const StripeRef& stripe, RangeRead& range) {
     if (!header) return rotten("header", 0);
     const bool ours = header->segment == stripe.segment->id() && header->epoch == stripe.segment->epoch() &&
                       header->stripe_block == stripe.stripe_block && header->shard_index == range.shard &&
-                      header->scheme == stripe.shape.scheme && header->header_blocks == stripe.shape.header_blocks &&
+                      header->scheme == stripe.shape.scheme &&
+                      header->header_blocks == stripe.shape.header_blocks &&
                       header->shard_blocks == stripe.shape.shard_blocks;
     if (!ours) return rotten("identity", 0);
     cache_.insert(*header);
@@ -133,7 +136,8 @@ void ShardReader::verify(const StripeRef& stripe, RangeRead& range) {
   for (std::size_t block = 0; block < blocks; ++block) {
     const std::uint32_t crc = erasure::crc32c(range.into.subspan(block * io::kBlockBytes, io::kBlockBytes));
     if (crc == range.header->block_crcs[range.first_block + block]) continue;
-    return rotten("payload", stripe.shape.header_blocks + range.first_block + static_cast<std::uint32_t>(block));
+    return rotten("payload",
+                  stripe.shape.header_blocks + range.first_block + static_cast<std::uint32_t>(block));
   }
 }
 

@@ -1,8 +1,8 @@
 // ShardReader: reads block ranges of shards of one stripe and verifies each block against its shard's header.
 //
-// Headers are verified by their CRC and their identity (segment, epoch, stripe, shard, geometry), so a misdirected
-// or stale block is as bad as a rotten one. A bounded cache keeps what ranges need of verified headers.
-// Threads  any. Errors: per range, in its outcome; drives are told of failed reads.
+// Headers are verified by their CRC and their identity (segment, epoch, stripe, shard, geometry), so a
+// misdirected or stale block is as bad as a rotten one. A bounded cache keeps what ranges need of verified
+// headers. Threads  any. Errors: per range, in its outcome; drives are told of failed reads.
 #pragma once
 
 #include <cstdint>
@@ -57,10 +57,10 @@ enum class RangeOutcome : std::uint8_t {
 
 struct RangeRead {
   unsigned shard = 0;
-  std::uint32_t first_block = 0;      // of the payload
-  std::span<std::byte> into;          // whole blocks
-  std::span<std::byte> header_into;   // header_blocks; empty: `header` is there already
-  ShardHeaderPtr header;              // in: from the cache; out: the verified one
+  std::uint32_t first_block = 0;     // of the payload
+  std::span<std::byte> into;         // whole blocks
+  std::span<std::byte> header_into;  // header_blocks; empty: `header` is there already
+  ShardHeaderPtr header;             // in: from the cache; out: the verified one
   RangeOutcome outcome = RangeOutcome::failed;
 };
 
@@ -71,8 +71,8 @@ class ShardReader {
   // The header if it is cached.
   ShardHeaderPtr cached(const StripeRef& stripe, unsigned shard);
 
-  // Reads and verifies all of `ranges` in parallel; header and payload in one read where the range starts at block 0
-  // and header_into ends where `into` begins.
+  // Reads and verifies all of `ranges` in parallel; header and payload in one read where the range starts at
+  // block 0 and header_into ends where `into` begins.
   Task<> read(StripeRef stripe, std::span<RangeRead> ranges);
 
   // Reads without verifying (the caller has a CRC over all of it); returns whether every drive answered.

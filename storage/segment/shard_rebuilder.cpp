@@ -36,15 +36,16 @@ Task<Result<ShardRebuilder::Rebuilt>> ShardRebuilder::rebuild(Request request, i
     co_return Errc::corrupt_data;
   }
   Rebuilt rebuilt;
-  Result<io::Buffer> memory =
-      co_await pool.take(request.lost.size() * range_bytes + needed * slot_bytes, context_.options.wait_ms_max);
+  Result<io::Buffer> memory = co_await pool.take(request.lost.size() * range_bytes + needed * slot_bytes,
+                                                 context_.options.wait_ms_max);
   if (!memory) co_return memory.error();
   rebuilt.memory = std::move(*memory);
 
   std::vector<RangeRead> good;
   std::vector<std::span<std::byte>> slots;
   for (unsigned i = 0; i < needed; ++i) {
-    slots.push_back(rebuilt.memory.span().subspan(request.lost.size() * range_bytes + i * slot_bytes, slot_bytes));
+    slots.push_back(
+        rebuilt.memory.span().subspan(request.lost.size() * range_bytes + i * slot_bytes, slot_bytes));
   }
   while (good.size() < needed && good.size() + untried.size() >= needed) {
     std::vector<RangeRead> reads(needed - good.size());
@@ -79,11 +80,13 @@ Task<Result<ShardRebuilder::Rebuilt>> ShardRebuilder::rebuild(Request request, i
   co_return rebuilt;
 }
 
-void ShardRebuilder::decode(const Request& request, const std::vector<RangeRead>& sources, Rebuilt& rebuilt) const {
+void ShardRebuilder::decode(const Request& request, const std::vector<RangeRead>& sources,
+                            Rebuilt& rebuilt) const {
   const std::size_t range_bytes = std::size_t{request.blocks} * io::kBlockBytes;
   std::vector<const RangeRead*> ordered;
   for (const RangeRead& source : sources) ordered.push_back(&source);
-  std::sort(ordered.begin(), ordered.end(), [](const RangeRead* a, const RangeRead* b) { return a->shard < b->shard; });
+  std::sort(ordered.begin(), ordered.end(),
+            [](const RangeRead* a, const RangeRead* b) { return a->shard < b->shard; });
   std::vector<unsigned> present;
   std::vector<erasure::Shard> source;
   for (const RangeRead* read : ordered) {
@@ -91,7 +94,8 @@ void ShardRebuilder::decode(const Request& request, const std::vector<RangeRead>
     source.push_back(read->into.data());
   }
   std::vector<erasure::Shard> target;
-  for (std::size_t i = 0; i < request.lost.size(); ++i) target.push_back(rebuilt.memory.data() + i * range_bytes);
+  for (std::size_t i = 0; i < request.lost.size(); ++i)
+    target.push_back(rebuilt.memory.data() + i * range_bytes);
   codec_for(request.stripe.shape.scheme).rebuild(range_bytes, present, source, request.lost, target);
   rebuilt.header = ordered.front()->header;
 }

@@ -1,9 +1,8 @@
 // ShardRebuilder: makes the bytes of lost shards from any k others of the stripe.
 //
-// Every source is verified by its own header before it is used; one that fails is replaced by another, until k good
-// ones are found or none is left.
-// Errors   Errc::corrupt_data (fewer than k good shards), Errc::overloaded (no memory).
-// Memory   one buffer of at most a whole stripe, from the pool given.
+// Every source is verified by its own header before it is used; one that fails is replaced by another, until
+// k good ones are found or none is left. Errors   Errc::corrupt_data (fewer than k good shards),
+// Errc::overloaded (no memory). Memory   one buffer of at most a whole stripe, from the pool given.
 #pragma once
 
 #include <vector>
@@ -21,12 +20,12 @@ class ShardRebuilder {
     std::vector<unsigned> lost;     // ascending, at least one
     std::uint32_t first_block = 0;  // of the payload
     std::uint32_t blocks = 0;
-    bool fresh_headers = false;     // read headers with their directories, not from the cache
+    bool fresh_headers = false;  // read headers with their directories, not from the cache
   };
   struct Rebuilt {
-    io::Buffer memory;                // lost[i]'s range at i * blocks * 4096
-    ShardHeaderPtr header;            // of one good source
-    std::vector<RangeRead> damaged;   // sources that were found rotten
+    io::Buffer memory;               // lost[i]'s range at i * blocks * 4096
+    ShardHeaderPtr header;           // of one good source
+    std::vector<RangeRead> damaged;  // sources that were found rotten
   };
   Task<Result<Rebuilt>> rebuild(Request request, io::BufferPool& pool);
 

@@ -16,11 +16,14 @@ std::vector<std::uint32_t> zones_of(const DriveSet& drives) {
 StoreMetrics::StoreMetrics(MetricsRegistry& registry)
     : stripes(registry.counter("storage_stripes_total", "Stripes made durable.")),
       syncs(registry.counter("storage_syncs_total", "Durable writes to drives.")),
-      degraded_reads(registry.counter("storage_degraded_reads_total", "Reads answered by decoding other shards.")),
-      crc_failures(registry.counter("storage_crc_failures_total", "Shard reads whose bytes failed their checksum.")),
+      degraded_reads(
+          registry.counter("storage_degraded_reads_total", "Reads answered by decoding other shards.")),
+      crc_failures(
+          registry.counter("storage_crc_failures_total", "Shard reads whose bytes failed their checksum.")),
       repairs(registry.counter("storage_repairs_total", "Shards rewritten in place from the others.")),
       queue_bytes(registry.gauge("storage_append_queue_bytes", "Bytes of bodies inside append().")),
-      queue_bytes_max(registry.gauge("storage_append_queue_bytes_max", "Bound of storage_append_queue_bytes.")),
+      queue_bytes_max(
+          registry.gauge("storage_append_queue_bytes_max", "Bound of storage_append_queue_bytes.")),
       zones_free(registry.gauge("storage_zones_free", "Zones that no segment holds, over all members.")) {}
 
 StoreContext::StoreContext(DriveSet& drive_set, SegmentCatalog& segment_catalog, io::BufferPool& buffer_pool,
@@ -43,7 +46,8 @@ std::uint32_t StoreContext::zone_blocks() const {
 }
 
 std::uint32_t StoreContext::shard_blocks_max(erasure::Scheme scheme) const {
-  return segment::shard_blocks_max(scheme, drives.zone_bytes(), options.shard_bytes_max, options.small_body_bytes_max);
+  return segment::shard_blocks_max(scheme, drives.zone_bytes(), options.shard_bytes_max,
+                                   options.small_body_bytes_max);
 }
 
 std::uint64_t StoreContext::drive_offset(std::uint32_t zone, std::uint32_t block) const {
@@ -54,6 +58,8 @@ io::Drive* StoreContext::drive_for_write(std::uint32_t member) const {
   return drives.status(member) == DriveStatus::alive ? drives.drive(member) : nullptr;
 }
 
-void StoreContext::update_zone_gauge() { metrics.zones_free.set(static_cast<std::int64_t>(zones.free_zones())); }
+void StoreContext::update_zone_gauge() {
+  metrics.zones_free.set(static_cast<std::int64_t>(zones.free_zones()));
+}
 
 }  // namespace storage::segment

@@ -28,8 +28,9 @@ struct StoreMetrics {
 };
 
 struct StoreContext {
-  StoreContext(DriveSet& drive_set, SegmentCatalog& segment_catalog, io::BufferPool& buffer_pool, Clock& wall_clock,
-               MetricsRegistry& registry, std::uint64_t writer_epoch, SegmentStoreOptions store_options);
+  StoreContext(DriveSet& drive_set, SegmentCatalog& segment_catalog, io::BufferPool& buffer_pool,
+               Clock& wall_clock, MetricsRegistry& registry, std::uint64_t writer_epoch,
+               SegmentStoreOptions store_options);
 
   DriveSet& drives;
   SegmentCatalog& catalog;

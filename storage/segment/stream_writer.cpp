@@ -20,9 +20,9 @@ constexpr unsigned kAttemptsMax = 8;
 // One stripe on its way to the drives. Shared by its task and the append() that waits for it.
 struct StreamWriter::Write {
   PieceName name;
-  Stripe stripe;               // encoded
-  std::uint32_t length = 0;    // bytes of the body in it
-  std::uint32_t written = 0;   // of them, in `extents`
+  Stripe stripe;              // encoded
+  std::uint32_t length = 0;   // bytes of the body in it
+  std::uint32_t written = 0;  // of them, in `extents`
   std::vector<Appended> extents;
   Error error;
   Gate done;
@@ -96,7 +96,8 @@ Task<Result<Stripe>> StreamWriter::new_stripe(Write* in_flight) {
   io::Buffer memory = context_.pool.try_take(shape.memory_bytes());
   if (!memory) {
     if (in_flight != nullptr) co_return Stripe();
-    Result<io::Buffer> waited = co_await context_.pool.take(shape.memory_bytes(), context_.options.wait_ms_max);
+    Result<io::Buffer> waited =
+        co_await context_.pool.take(shape.memory_bytes(), context_.options.wait_ms_max);
     if (!waited) co_return waited.error();
     memory = std::move(*waited);
   }
@@ -158,7 +159,8 @@ Task<Result<>> StreamWriter::copy_into_smaller(SegmentPtr segment, Write& write,
   Result<io::Buffer> memory = co_await context_.pool.take(shape.memory_bytes(), context_.options.wait_ms_max);
   if (!memory) co_return memory.error();
   copy = Stripe(std::move(*memory), shape);
-  const auto length = static_cast<std::uint32_t>(std::min<std::size_t>(shape.space_bytes(), write.length - write.written));
+  const auto length =
+      static_cast<std::uint32_t>(std::min<std::size_t>(shape.space_bytes(), write.length - write.written));
   std::uint32_t at = 0;
   write.stripe.for_range(write.written, length, [&](std::span<std::byte> bytes) {
     copy.put(at, bytes);
@@ -170,7 +172,8 @@ Task<Result<>> StreamWriter::copy_into_smaller(SegmentPtr segment, Write& write,
 }
 
 // Errc::conflict: the segment had no room and is sealed now; nothing was written.
-Task<Result<>> StreamWriter::write_once(SegmentPtr segment, Write& write, Stripe& stripe, std::uint32_t length) {
+Task<Result<>> StreamWriter::write_once(SegmentPtr segment, Write& write, Stripe& stripe,
+                                        std::uint32_t length) {
   Executor executor = co_await asio::this_coro::executor;
   const std::optional<Segment::Place> place = segment->reserve(stripe.shape().blocks());
   if (!place) {

@@ -2,7 +2,8 @@
 //
 // One stripe fills straight from the source while the one before it is being written. A stripe that fails is
 // written again elsewhere, from the same memory, into a segment on what is alive.
-// Memory    two stripes; the second is taken only if the pool has it at once, else filling waits for the write.
+// Memory    two stripes; the second is taken only if the pool has it at once, else filling waits for the
+// write.
 //           Writing again under another geometry takes one more.
 // Threads   any. Stripes are written by tasks of StoreContext::tasks.
 #pragma once
@@ -17,10 +18,12 @@ namespace storage::segment {
 
 class StreamWriter {
  public:
-  StreamWriter(StoreContext& context, OpenSegments& open) : context_(context), open_(open), writer_(context) {}
+  StreamWriter(StoreContext& context, OpenSegments& open)
+      : context_(context), open_(open), writer_(context) {}
 
   // As SegmentStore::append_stream().
-  Task<Result<std::vector<Appended>>> append(PieceName name, std::span<const std::byte> head, ByteSource& source);
+  Task<Result<std::vector<Appended>>> append(PieceName name, std::span<const std::byte> head,
+                                             ByteSource& source);
 
  private:
   struct Write;

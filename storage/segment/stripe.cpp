@@ -17,7 +17,8 @@ constexpr std::size_t kCopyBytes = 16 * 1024;  // copied and checksummed while i
 
 const erasure::Codec& codec_for(erasure::Scheme scheme) {
   static std::mutex mutex;
-  static std::array<std::array<std::optional<erasure::Codec>, erasure::kParityShardsMax + 1>, erasure::kDataShardsMax + 1>
+  static std::array<std::array<std::optional<erasure::Codec>, erasure::kParityShardsMax + 1>,
+                    erasure::kDataShardsMax + 1>
       codecs;
   CHECK(scheme.data >= 1 && scheme.data <= erasure::kDataShardsMax);
   CHECK(scheme.parity <= erasure::kParityShardsMax);
@@ -83,7 +84,8 @@ void Stripe::shrink_to(std::uint32_t used) {
   const std::size_t new_bytes = smaller.payload_bytes();
   const std::size_t header = shape_.header_blocks * io::kBlockBytes;
   if (new_bytes < old_bytes) {
-    // In the smaller form each byte lies at or behind its old place, so the move goes from the end to the front.
+    // In the smaller form each byte lies at or behind its old place, so the move goes from the end to the
+    // front.
     std::size_t end = used;
     while (end > 0) {
       const std::size_t shard_start = (end - 1) / new_bytes * new_bytes;

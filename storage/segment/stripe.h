@@ -1,7 +1,8 @@
-// Stripe: the memory of one stripe while it is built and written: k+m shards, each header and payload in one piece,
-// so that one write takes each to its drive.
+// Stripe: the memory of one stripe while it is built and written: k+m shards, each header and payload in one
+// piece, so that one write takes each to its drive.
 //
-// Order     fill the address space (put, zero, or payload() directly), then encode(), then stamp() with the place
+// Order     fill the address space (put, zero, or payload() directly), then encode(), then stamp() with the
+// place
 //           where it will lie; stamp() again if that place failed and another is tried.
 // Memory    one pool buffer of (k+m) * (header + P) bytes.
 #pragma once

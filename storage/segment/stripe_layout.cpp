@@ -13,7 +13,8 @@ namespace {
 constexpr std::uint32_t kCandidatesMax = 8;  // values of P that are tried
 
 // Every body in one shard, largest first into the first shard with room; empty if that does not work out.
-std::optional<StripeLayout> pack_whole(unsigned data, std::uint32_t blocks, std::span<const std::uint32_t> sizes,
+std::optional<StripeLayout> pack_whole(unsigned data, std::uint32_t blocks,
+                                       std::span<const std::uint32_t> sizes,
                                        std::span<const std::size_t> by_size) {
   const std::uint32_t shard_bytes = blocks * static_cast<std::uint32_t>(io::kBlockBytes);
   std::vector<std::uint32_t> used(data, 0);
@@ -67,9 +68,8 @@ StripeLayout lay_out(unsigned data, std::uint32_t blocks_max, std::span<const st
 
   std::vector<std::size_t> by_size(sizes.size());
   std::iota(by_size.begin(), by_size.end(), std::size_t{0});
-  std::sort(by_size.begin(), by_size.end(), [&](std::size_t a, std::size_t b) {
-    return sizes[a] != sizes[b] ? sizes[a] > sizes[b] : a < b;
-  });
+  std::sort(by_size.begin(), by_size.end(),
+            [&](std::size_t a, std::size_t b) { return sizes[a] != sizes[b] ? sizes[a] > sizes[b] : a < b; });
   StripeLayout best;
   for (std::uint32_t blocks = least; blocks <= most; blocks += step) {
     if (auto layout = pack_whole(data, blocks, sizes, by_size)) return std::move(*layout);

@@ -1,9 +1,9 @@
 // StripeLayout: where the bodies of one stripe lie in its address space, and how large its shards are.
 //
 // A body that lies in one shard is read with one drive read, so the layout puts as many as possible into one
-// each: P grows by up to a tenth over the least possible if then all fit, bodies packed largest first. Otherwise
-// bodies are laid end to end in their order, and one that would straddle a border moves behind it as long as the
-// free bytes last. A pure function.
+// each: P grows by up to a tenth over the least possible if then all fit, bodies packed largest first.
+// Otherwise bodies are laid end to end in their order, and one that would straddle a border moves behind it
+// as long as the free bytes last. A pure function.
 #pragma once
 
 #include <cstdint>

@@ -10,10 +10,10 @@ Task<Result<>> StripeWriter::write(SegmentPtr segment, Segment::Place place, Str
   writes.reserve(width);
   for (unsigned shard = 0; shard < width; ++shard) {
     const SegmentRecord::Member& member = segment->members()[shard];
-    io::GroupedOperation write{
-        context_.drive_for_write(member.drive),
-        {io::Operation::Kind::write, context_.drive_offset(member.zone, place.stripe_block), stripe.shard(shard)},
-        {}};
+    io::GroupedOperation write{context_.drive_for_write(member.drive),
+                               {io::Operation::Kind::write,
+                                context_.drive_offset(member.zone, place.stripe_block), stripe.shard(shard)},
+                               {}};
     writes.push_back(write);
   }
   co_await io::run_all(writes);  // every shard is durable, or has an error, when this returns (invariant 3)

@@ -1,13 +1,14 @@
 // StripeWriter: takes one built stripe to its drives. Here a PUT's bytes become durable.
 //
-// Errors    that of the last shard that failed; the drive was reported and the segment must take no more stripes:
+// Errors    that of the last shard that failed; the drive was reported and the segment must take no more
+// stripes:
 //           nothing is retried in place (invariant 13).
 #pragma once
 
 #include <vector>
 
-#include "storage/segment/stripe.h"
 #include "storage/segment/store_context.h"
+#include "storage/segment/stripe.h"
 
 namespace storage::segment {
 
@@ -15,9 +16,10 @@ class StripeWriter {
  public:
   explicit StripeWriter(StoreContext& context) : context_(context) {}
 
-  // Stamps `stripe` for `place` of `segment` and writes all k+m shards; completes when the last write has, with
-  // success only if all are durable. `stripe` and `pieces` outlive the call.
-  Task<Result<>> write(SegmentPtr segment, Segment::Place place, Stripe& stripe, const std::vector<Piece>& pieces);
+  // Stamps `stripe` for `place` of `segment` and writes all k+m shards; completes when the last write has,
+  // with success only if all are durable. `stripe` and `pieces` outlive the call.
+  Task<Result<>> write(SegmentPtr segment, Segment::Place place, Stripe& stripe,
+                       const std::vector<Piece>& pieces);
 
  private:
   StoreContext& context_;

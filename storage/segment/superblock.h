@@ -1,5 +1,5 @@
-// Superblock: who a drive is and to which store it belongs. Two copies on each drive, at kSuperblockOffsets; the
-// sound one with the greater generation is the truth. Byte by byte: README.md.
+// Superblock: who a drive is and to which store it belongs. Two copies on each drive, at kSuperblockOffsets;
+// the sound one with the greater generation is the truth. Byte by byte: README.md.
 //
 // Update    copy A durably, then copy B: at every moment one of them is sound.
 // Errors    as in format.h.
@@ -25,11 +25,13 @@ inline constexpr std::size_t kMemberFixedBytes = 28;
 inline constexpr unsigned kMembersMax = 255;
 inline constexpr std::size_t kPathHintBytesMax = 255;  // longer paths are cut: a hint for messages only
 
-static_assert(kSuperblockFixedBytes + kMembersMax * (4 + kMemberFixedBytes + kPathHintBytesMax) <= kSuperblockBytesMax);
+static_assert(kSuperblockFixedBytes + kMembersMax * (4 + kMemberFixedBytes + kPathHintBytesMax) <=
+              kSuperblockBytesMax);
 
 struct Superblock {
   enum class State : std::uint8_t {
-    forming = 1,  // the store's first start has not finished: no byte of data exists, formatting may start over
+    forming =
+        1,  // the store's first start has not finished: no byte of data exists, formatting may start over
     active = 2,
   };
   struct Member {

@@ -70,7 +70,8 @@ Result<std::vector<SegmentRecord::Member>> ZoneAllocator::allocate(
     free.push_back(drives_[member].free_count);
   }
   CHECK(width >= 1);
-  if (members.size() < width || !room_for(std::move(free), width, 1 + reserved_segments)) return Errc::no_space;
+  if (members.size() < width || !room_for(std::move(free), width, 1 + reserved_segments))
+    return Errc::no_space;
   std::sort(members.begin(), members.end(), [this](std::uint32_t a, std::uint32_t b) {
     const std::uint32_t free_a = drives_[a].free_count;
     const std::uint32_t free_b = drives_[b].free_count;

@@ -24,15 +24,17 @@ class ZoneAllocator {
   // Marks a zone that a record names. False if it does not exist or is taken already.
   bool claim(SegmentRecord::Member zone);
 
-  // Takes one zone of each of `width` distinct members for which `usable` holds, in ascending order of members
-  // rotated by `rotation`. Errc::no_space when fewer have room, or when less than the reserve would be left.
-  Result<std::vector<SegmentRecord::Member>> allocate(unsigned width, std::uint64_t rotation,
-                                                      unsigned reserved_segments,
-                                                      const std::function<bool(std::uint32_t member)>& usable);
+  // Takes one zone of each of `width` distinct members for which `usable` holds, in ascending order of
+  // members rotated by `rotation`. Errc::no_space when fewer have room, or when less than the reserve would
+  // be left.
+  Result<std::vector<SegmentRecord::Member>> allocate(
+      unsigned width, std::uint64_t rotation, unsigned reserved_segments,
+      const std::function<bool(std::uint32_t member)>& usable);
 
   void release(SegmentRecord::Member zone);
 
-  // Preparation: zones below `prepared_zones[member]`, and those marked, cost no allocation in the file system.
+  // Preparation: zones below `prepared_zones[member]`, and those marked, cost no allocation in the file
+  // system.
   void set_prepared_below(std::uint32_t member, std::uint32_t zone);
   // Takes the lowest free zone that is not prepared, if fewer than `wanted` free zones are; give it back with
   // end_preparing().

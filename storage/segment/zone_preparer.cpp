@@ -14,7 +14,8 @@ namespace asio = boost::asio;
 
 namespace {
 
-using Timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
+using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
+                                         asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 constexpr std::size_t kPieceBytes = 1024 * 1024;
 constexpr std::chrono::milliseconds kPause(500);
@@ -45,9 +46,12 @@ Task<bool> ZonePreparer::prepare_one(std::uint32_t member) {
   if (drive == nullptr) co_return false;
   const std::uint64_t first_zone = context_.drives.zone_offset(0);
   const std::uint64_t prepared = drive->prepared_bytes();
-  const std::uint64_t below = prepared <= first_zone ? 0 : (prepared - first_zone) / context_.drives.zone_bytes();
-  context_.zones.set_prepared_below(member, static_cast<std::uint32_t>(std::min<std::uint64_t>(below, UINT32_MAX)));
-  const std::optional<std::uint32_t> zone = context_.zones.begin_preparing(member, context_.options.prepared_zones);
+  const std::uint64_t below =
+      prepared <= first_zone ? 0 : (prepared - first_zone) / context_.drives.zone_bytes();
+  context_.zones.set_prepared_below(member,
+                                    static_cast<std::uint32_t>(std::min<std::uint64_t>(below, UINT32_MAX)));
+  const std::optional<std::uint32_t> zone =
+      context_.zones.begin_preparing(member, context_.options.prepared_zones);
   if (!zone) co_return false;
   Result<> written = co_await write_zeros(member, *zone);
   context_.zones.end_preparing(member, *zone, written.has_value());

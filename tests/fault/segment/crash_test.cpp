@@ -1,5 +1,6 @@
-// Power cut at every operation of a scripted life of the store, with several outcomes each for what was in flight.
-// Afterwards: acknowledged means readable, whole; and no segment of the earlier process takes another byte.
+// Power cut at every operation of a scripted life of the store, with several outcomes each for what was in
+// flight. Afterwards: acknowledged means readable, whole; and no segment of the earlier process takes another
+// byte.
 #include <gtest/gtest.h>
 
 #include "storage/base/log.h"
@@ -68,6 +69,7 @@ void check(StoreRig& rig, const std::vector<Acknowledged>& acknowledged) {
     for (const Extent& extent : entry.extents) {
       const auto back = rig.read(extent);
       ASSERT_TRUE(back) << back.error().message();
+      ASSERT_TRUE(rig.all_shards_stand(extent));
       whole.insert(whole.end(), back->begin(), back->end());
     }
     ASSERT_EQ(whole.size(), entry.body.size());

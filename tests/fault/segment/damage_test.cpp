@@ -1,4 +1,5 @@
-// Lost drives, rotten bytes, refused writes: what is acknowledged stays readable while k shards of its stripe are.
+// Lost drives, rotten bytes, refused writes: what is acknowledged stays readable while k shards of its stripe
+// are.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -146,8 +147,8 @@ TEST_F(DamageTest, ThreeLostShardsAreCorruptData) {
   EXPECT_EQ(back.error(), Errc::corrupt_data);
 }
 
-// Flips bits of one class of structure in every combination of up to two shards; reads; lets the repair run; and finds
-// the very bytes that stood there before.
+// Flips bits of one class of structure in every combination of up to two shards; reads; lets the repair run;
+// and finds the very bytes that stood there before.
 TEST_F(DamageTest, RottenShardsAreReadAroundAndRepairedInPlace) {
   enum class Class { header, payload, both };
   for (const std::size_t size : {3000UL, 50'000UL, 600'000UL}) {
@@ -174,14 +175,15 @@ TEST_F(DamageTest, RottenShardsAreReadAroundAndRepairedInPlace) {
               rig.disks.rot(rig.disk_of(extent, shard), at + header_bytes, shard_bytes - header_bytes, 3);
             }
           }
-          SCOPED_TRACE(testing::Message() << "size " << size << " class " << static_cast<int>(rot) << " " << a << b);
+          SCOPED_TRACE(testing::Message()
+                       << "size " << size << " class " << static_cast<int>(rot) << " " << a << b);
           rig.store->start(rig.context.get_executor());
           check(rig, {{extent, body}});
           while (rig.store->usage().repairs_queued > 0) rig.context.run_one();
           check(rig, {{extent, body}});
           while (rig.store->usage().repairs_queued > 0) rig.context.run_one();
-          // Only shards that a read touched are known to be damaged: data shards that hold bytes of the body, with
-          // rot that matters to a read. Each that was repaired is the old one, bit for bit.
+          // Only shards that a read touched are known to be damaged: data shards that hold bytes of the body,
+          // with rot that matters to a read. Each that was repaired is the old one, bit for bit.
           const std::uint64_t repairs = rig.metrics.counter("storage_repairs_total", "").value();
           std::uint64_t restored = 0;
           std::size_t index = 0;
@@ -215,6 +217,8 @@ TEST_F(DamageTest, AFailedWriteSealsTheSegmentAndTheBatchSucceedsElsewhere) {
       fault.error = make_error_code(code);
       rig.disks.inject(match, fault);
       const auto stored = fill(rig);
+      // Readable is not enough: what was acknowledged has all its shards, the failed write's included.
+      for (const Stored& entry : stored) ASSERT_TRUE(rig.all_shards_stand(entry.extent));
       check(rig, stored);
       EXPECT_EQ(rig.drives->alive_count(), 5u);
       std::size_t suspects = 0;
@@ -234,7 +238,8 @@ TEST_F(DamageTest, AFailedWriteSealsTheSegmentAndTheBatchSucceedsElsewhere) {
 }
 
 TEST_F(DamageTest, LostAndMisdirectedWritesAreFoundByTheRead) {
-  for (const auto kind : {tests::Fault::Kind::lost, tests::Fault::Kind::misdirected, tests::Fault::Kind::flip}) {
+  for (const auto kind :
+       {tests::Fault::Kind::lost, tests::Fault::Kind::misdirected, tests::Fault::Kind::flip}) {
     for (std::uint64_t skip = 6; skip < 18; ++skip) {
       StoreRigOptions options;
       options.seed = skip;
@@ -245,8 +250,8 @@ TEST_F(DamageTest, LostAndMisdirectedWritesAreFoundByTheRead) {
       match.skip = skip;
       tests::Fault fault;
       fault.kind = kind;
-      // A misdirected write that hits a second shard of the stripe, or a superblock, is one fault too many to ask
-      // for: it lands in the unused end of the drive.
+      // A misdirected write that hits a second shard of the stripe, or a superblock, is one fault too many to
+      // ask for: it lands in the unused end of the drive.
       fault.misdirect_to = 63 << 20;
       rig.disks.inject(match, fault);
       const auto stored = fill(rig);

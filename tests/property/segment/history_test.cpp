@@ -1,5 +1,5 @@
-// Random histories of appends, reads, restarts, lost and returning drives, rot and failing writes, against a plain
-// map of what was acknowledged.
+// Random histories of appends, reads, restarts, lost and returning drives, rot and failing writes, against a
+// plain map of what was acknowledged.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -22,13 +22,32 @@ class History {
     ASSERT_TRUE(rig_.boot()) << rig_.why;
     for (int step = 0; step < steps && !testing::Test::HasFatalFailure(); ++step) {
       switch (random_.below(12)) {
-        case 0: case 1: case 2: append_some(); break;
-        case 3: stream(); break;
-        case 4: case 5: case 6: case 7: read_some(); break;
-        case 8: rot_one(); break;
-        case 9: fail_a_write(); break;
-        case 10: lose_one(); break;
-        default: restart(); break;
+        case 0:
+        case 1:
+        case 2:
+          append_some();
+          break;
+        case 3:
+          stream();
+          break;
+        case 4:
+        case 5:
+        case 6:
+        case 7:
+          read_some();
+          break;
+        case 8:
+          rot_one();
+          break;
+        case 9:
+          fail_a_write();
+          break;
+        case 10:
+          lose_one();
+          break;
+        default:
+          restart();
+          break;
       }
     }
     if (testing::Test::HasFatalFailure()) return;
@@ -108,8 +127,8 @@ class History {
     ASSERT_TRUE(std::equal(part->begin(), part->end(), stored.bytes.begin() + begin));
   }
 
-  // Rot on one drive at a time and never beside a lost one that would make it a third loss: drives lost so far and
-  // the drive that rots are at most two.
+  // Rot on one drive at a time and never beside a lost one that would make it a third loss: drives lost so
+  // far and the drive that rots are at most two.
   bool may_lose(std::size_t drive) {
     std::set<std::size_t> bad = gone_;
     bad.insert(drive);

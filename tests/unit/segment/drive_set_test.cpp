@@ -126,7 +126,8 @@ TEST_F(DriveSetTest, RefusesARetiredDriveAndAnUnknownFeature) {
   rig.disks.peek(2, 0, image);
   image[20] = std::byte{1};
   std::uint32_t length = 0;
-  for (int i = 3; i >= 0; --i) length = length << 8 | std::to_integer<std::uint32_t>(image[12 + static_cast<std::size_t>(i)]);
+  for (int i = 3; i >= 0; --i)
+    length = length << 8 | std::to_integer<std::uint32_t>(image[12 + static_cast<std::size_t>(i)]);
   end_envelope(image, length);
   rig.disks.poke(2, 0, image);
   const auto newer = rig.open_drives({0, 2});
@@ -189,7 +190,8 @@ TEST_F(DriveSetTest, ErrorsDegradeADriveOnceAndTellTheListener) {
   StoreRig rig{StoreRigOptions{}};
   ASSERT_TRUE(rig.open_drives({0, 1, 2}));
   std::vector<std::pair<std::uint32_t, DriveStatus>> seen;
-  rig.drives->on_status_change([&seen](std::uint32_t member, DriveStatus status) { seen.emplace_back(member, status); });
+  rig.drives->on_status_change(
+      [&seen](std::uint32_t member, DriveStatus status) { seen.emplace_back(member, status); });
   rig.drives->report_error(1, io::Operation::Kind::read, Errc::io_error);
   EXPECT_EQ(rig.drives->status(1), DriveStatus::alive);
   rig.drives->report_error(1, io::Operation::Kind::write, Errc::io_error);

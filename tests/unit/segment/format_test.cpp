@@ -90,7 +90,8 @@ ShardHeader example_shard_header() {
 void forge(std::span<std::byte> image, std::size_t offset, std::uint64_t value, std::size_t size) {
   for (std::size_t i = 0; i < size; ++i) image[offset + i] = static_cast<std::byte>(value >> (8 * i));
   std::uint32_t length = 0;
-  for (int i = 3; i >= 0; --i) length = length << 8 | std::to_integer<std::uint32_t>(image[12 + static_cast<std::size_t>(i)]);
+  for (int i = 3; i >= 0; --i)
+    length = length << 8 | std::to_integer<std::uint32_t>(image[12 + static_cast<std::size_t>(i)]);
   length = std::clamp<std::uint32_t>(length, kEnvelopeBytes, static_cast<std::uint32_t>(image.size()));
   end_envelope(image, length);
 }
@@ -165,7 +166,8 @@ TEST(Format, EveryFlippedBitIsRefused) {
 TEST(Format, EveryTruncationIsRefused) {
   std::vector<std::byte> image(io::kBlockBytes);
   encode_shard_header(example_shard_header(), image);
-  for (std::size_t size = 0; size < 116; ++size) EXPECT_FALSE(decode_shard_header(std::span(image).first(size)));
+  for (std::size_t size = 0; size < 116; ++size)
+    EXPECT_FALSE(decode_shard_header(std::span(image).first(size)));
 }
 
 TEST(Format, ALaterVersionOrAnUnknownFeatureIsUnsupported) {
@@ -183,22 +185,22 @@ TEST(Format, AWellSealedLieIsRefused) {
     std::uint64_t value;
     std::size_t size;
   };
-  // Shard header: segment 0, stripe block 0, header blocks 0 and 17, shard blocks 0 and 257, index = width, k = 0 and
-  // 17, m = 5, more pieces than bytes, a piece past the address space, names longer than the rest.
-  for (const Lie lie : {Lie{24, 0, 8}, Lie{48, 0, 4}, Lie{52, 0, 2}, Lie{52, 17, 2}, Lie{54, 0, 2}, Lie{54, 257, 2},
-                        Lie{56, 3, 2}, Lie{58, 0, 1}, Lie{58, 17, 1}, Lie{59, 5, 1}, Lie{60, 0xffffffff, 4},
-                        Lie{60, 0, 4}, Lie{100, 16384, 4}, Lie{104, 0, 4}, Lie{108, 256, 2}, Lie{110, 1025, 2},
-                        Lie{110, 4, 2}}) {
+  // Shard header: segment 0, stripe block 0, header blocks 0 and 17, shard blocks 0 and 257, index = width, k
+  // = 0 and 17, m = 5, more pieces than bytes, a piece past the address space, names longer than the rest.
+  for (const Lie lie :
+       {Lie{24, 0, 8}, Lie{48, 0, 4}, Lie{52, 0, 2}, Lie{52, 17, 2}, Lie{54, 0, 2}, Lie{54, 257, 2},
+        Lie{56, 3, 2}, Lie{58, 0, 1}, Lie{58, 17, 1}, Lie{59, 5, 1}, Lie{60, 0xffffffff, 4}, Lie{60, 0, 4},
+        Lie{100, 16384, 4}, Lie{104, 0, 4}, Lie{108, 256, 2}, Lie{110, 1025, 2}, Lie{110, 4, 2}}) {
     std::vector<std::byte> image(io::kBlockBytes);
     encode_shard_header(example_shard_header(), image);
     forge(image, lie.offset, lie.value, lie.size);
     EXPECT_FALSE(decode_shard_header(image)) << "offset " << lie.offset << " value " << lie.value;
   }
-  // Superblock: odd zone size, number beyond the table, no members, a mirror beyond the table, m = 5, state 3, zones
-  // beyond the capacity, a path longer than the rest.
-  for (const Lie lie : {Lie{64, 5 << 20, 8}, Lie{88, 2, 4}, Lie{88, 0, 4}, Lie{92, 0, 2}, Lie{92, 300, 2},
-                        Lie{104, 2, 4}, Lie{100, 5, 1}, Lie{101, 3, 1}, Lie{96, 56, 4}, Lie{96, 0, 4},
-                        Lie{138, 255, 2}}) {
+  // Superblock: odd zone size, number beyond the table, no members, a mirror beyond the table, m = 5, state
+  // 3, zones beyond the capacity, a path longer than the rest.
+  for (const Lie lie :
+       {Lie{64, 5 << 20, 8}, Lie{88, 2, 4}, Lie{88, 0, 4}, Lie{92, 0, 2}, Lie{92, 300, 2}, Lie{104, 2, 4},
+        Lie{100, 5, 1}, Lie{101, 3, 1}, Lie{96, 56, 4}, Lie{96, 0, 4}, Lie{138, 255, 2}}) {
     auto image = encode_superblock(example_superblock());
     forge(image, lie.offset, lie.value, lie.size);
     EXPECT_FALSE(decode_superblock(image)) << "offset " << lie.offset << " value " << lie.value;

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
-#include "storage/segment/geometry.h"
 #include "storage/segment/format.h"
+#include "storage/segment/geometry.h"
 #include "storage/segment/stripe_layout.h"
 #include "storage/segment/zone_allocator.h"
 #include "tests/support/simulated_drive.h"
@@ -25,7 +25,7 @@ TEST(Geometry, ZonesAreTheLargestOfWhichSixtyFourFit) {
 
 TEST(Geometry, FollowsTheTableOfDomains) {
   const std::vector<std::tuple<unsigned, unsigned, unsigned>> rows = {
-      {1, 1, 0}, {2, 1, 1}, {3, 1, 2}, {4, 2, 2},  {5, 3, 2},  {6, 4, 2},  {7, 4, 2},  {8, 6, 2},
+      {1, 1, 0},  {2, 1, 1},  {3, 1, 2},  {4, 2, 2},  {5, 3, 2},  {6, 4, 2},   {7, 4, 2},   {8, 6, 2},
       {10, 6, 2}, {11, 8, 2}, {14, 8, 2}, {15, 8, 3}, {19, 8, 3}, {20, 12, 4}, {255, 12, 4}};
   for (const auto& [members, data, parity] : rows) {
     EXPECT_EQ(parity_for(members), parity);
@@ -57,7 +57,8 @@ TEST(Geometry, AStripeFitsABufferAndAZone) {
   }
 }
 
-void check(const StripeLayout& layout, unsigned data, std::uint32_t blocks_max, const std::vector<std::uint32_t>& sizes) {
+void check(const StripeLayout& layout, unsigned data, std::uint32_t blocks_max,
+           const std::vector<std::uint32_t>& sizes) {
   ASSERT_EQ(layout.begins.size(), sizes.size());
   ASSERT_LE(layout.shard_blocks, blocks_max);
   const std::uint64_t shard_bytes = std::uint64_t{layout.shard_blocks} * io::kBlockBytes;
@@ -138,7 +139,8 @@ TEST(ZoneAllocator, LeavesTheReserve) {
   EXPECT_EQ(zones.allocate(3, 0, 2, all).error(), Errc::no_space);
   ASSERT_TRUE(zones.allocate(3, 0, 1, all));  // the collector may go further
   EXPECT_EQ(zones.free_zones(), 3u);
-  EXPECT_EQ(zones.allocate(3, 0, 0, [](std::uint32_t member) { return member != 1; }).error(), Errc::no_space);
+  EXPECT_EQ(zones.allocate(3, 0, 0, [](std::uint32_t member) { return member != 1; }).error(),
+            Errc::no_space);
 }
 
 TEST(ZoneAllocator, AZoneIsNeverGivenTwice) {

@@ -65,7 +65,8 @@ TEST_F(SegmentStoreTest, ABatchCostsLittleMoreThanItsBytes) {
   std::vector<std::vector<std::byte>> bodies(32, tests::random_bytes(random, 50'000));
   const auto results = rig.append_all(bodies);
   const Extent& extent = results[0]->extent;
-  for (std::size_t i = 1; i < results.size(); ++i) EXPECT_EQ(results[i]->extent.stripe_block, extent.stripe_block);
+  for (std::size_t i = 1; i < results.size(); ++i)
+    EXPECT_EQ(results[i]->extent.stripe_block, extent.stripe_block);
   const double bytes = 6.0 * (extent.header_blocks + extent.shard_blocks) * io::kBlockBytes;
   EXPECT_LE(bytes, 1.6 * 32 * 50'000);
 }
@@ -86,20 +87,20 @@ TEST_F(SegmentStoreTest, ARangeCostsOneReadWhenItStartsAtTheShardOrItsHeaderIsKn
     EXPECT_TRUE(back && std::equal(back->begin(), back->end(), body.begin() + begin));
     return rig.reads() - before;
   };
-  EXPECT_EQ(reads_of(0, piece), 1u);               // header and payload in one
-  EXPECT_EQ(reads_of(100, 1), 1u);                 // the header is cached now
-  EXPECT_EQ(reads_of(piece + 5000, 10), 2u);       // another shard: payload and header in parallel
+  EXPECT_EQ(reads_of(0, piece), 1u);          // header and payload in one
+  EXPECT_EQ(reads_of(100, 1), 1u);            // the header is cached now
+  EXPECT_EQ(reads_of(piece + 5000, 10), 2u);  // another shard: payload and header in parallel
   EXPECT_EQ(reads_of(piece + 9000, 10), 1u);
-  EXPECT_EQ(reads_of(piece - 10, 20), 2u);         // a byte on each side of the border
-  EXPECT_EQ(reads_of(0, extent.length), 4u);       // one a data shard, no header
+  EXPECT_EQ(reads_of(piece - 10, 20), 2u);    // a byte on each side of the border
+  EXPECT_EQ(reads_of(0, extent.length), 4u);  // one a data shard, no header
 }
 
 TEST_F(SegmentStoreTest, StreamsOfEveryLengthNearABorderComeBack) {
   StoreRig rig{StoreRigOptions{}};
   ASSERT_TRUE(rig.boot()) << rig.why;
   const std::size_t stripe = 1 << 20;
-  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{4097}, stripe - 1, stripe, stripe + 1,
-                                 2 * stripe, 2 * stripe + 70'000}) {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{4097}, stripe - 1, stripe,
+                                 stripe + 1, 2 * stripe, 2 * stripe + 70'000}) {
     for (const std::size_t head : {std::size_t{0}, size / 2, size}) {
       const auto body = tests::random_bytes(random, size);
       FakeSource source(std::span(body).subspan(head), 100'001);
@@ -166,7 +167,8 @@ TEST_F(SegmentStoreTest, OnlySealedAndUnpinnedSegmentsAreFreed) {
     ASSERT_TRUE(appended);
     extent = appended->extent;
   }
-  EXPECT_EQ(tests::run_task(rig.context, free_one(*rig.store, extent.segment)).error(), Errc::conflict);  // open
+  EXPECT_EQ(tests::run_task(rig.context, free_one(*rig.store, extent.segment)).error(),
+            Errc::conflict);  // open
   rig.halt();
   ASSERT_TRUE(rig.boot());
   const std::uint64_t before = rig.store->usage().zones_free;

@@ -5,6 +5,7 @@
 
 #include "storage/base/check.h"
 #include "storage/base/task_group.h"
+#include "storage/segment/format.h"
 
 namespace tests {
 using namespace storage;           // NOLINT(google-build-using-namespace): a test's own file
@@ -103,14 +104,15 @@ Task<Result<Appended>> append_one(SegmentStore& store, PieceName name, std::span
   co_return co_await store.append(std::move(name), bytes);
 }
 
-Task<> append_into(SegmentStore& store, PieceName name, std::span<const std::byte> bytes, Result<Appended>& result) {
+Task<> append_into(SegmentStore& store, PieceName name, std::span<const std::byte> bytes,
+                   Result<Appended>& result) {
   result = co_await store.append(std::move(name), bytes);
 }
 
 Task<> join(TaskGroup& group) { co_await group.join(); }
 
-Task<Result<std::vector<Appended>>> stream_one(SegmentStore& store, PieceName name, std::span<const std::byte> head,
-                                               ByteSource& source) {
+Task<Result<std::vector<Appended>>> stream_one(SegmentStore& store, PieceName name,
+                                               std::span<const std::byte> head, ByteSource& source) {
   co_return co_await store.append_stream(std::move(name), head, source);
 }
 
@@ -148,7 +150,8 @@ Result<> StoreRig::open_drives(std::vector<std::size_t> which) {
 }
 
 Result<> StoreRig::open_store() {
-  store = std::make_unique<SegmentStore>(*drives, catalog, pool, system_clock(), metrics, ++epoch, options.store);
+  store =
+      std::make_unique<SegmentStore>(*drives, catalog, pool, system_clock(), metrics, ++epoch, options.store);
   return run_task(context, recover(*store));
 }
 
@@ -201,8 +204,22 @@ Result<std::vector<Appended>> StoreRig::append_stream(std::span<const std::byte>
   return run_task(context, stream_one(*store, std::move(name), head, source));
 }
 
-Result<std::vector<std::byte>> StoreRig::read(const Extent& extent, std::uint32_t begin, std::uint32_t length) {
+Result<std::vector<std::byte>> StoreRig::read(const Extent& extent, std::uint32_t begin,
+                                              std::uint32_t length) {
   return run_task(context, read_one(*store, extent, begin, length, pool));
+}
+
+bool StoreRig::all_shards_stand(const Extent& extent) const {
+  const SegmentRecord& record = catalog.records.at(extent.segment);
+  const std::size_t header_bytes = extent.header_blocks * io::kBlockBytes;
+  std::vector<std::byte> shard(header_bytes + extent.shard_blocks * io::kBlockBytes);
+  for (unsigned index = 0; index < record.members.size(); ++index) {
+    disks.peek(disk_of(extent, index), offset_of(extent, index, 0), shard);
+    const Result<ShardHeader> header = decode_shard_header(std::span(shard).first(header_bytes));
+    if (!header || header->segment != extent.segment || header->shard_index != index) return false;
+    if (erasure::crc32c(std::span(shard).subspan(header_bytes)) != header->payload_crcs[index]) return false;
+  }
+  return true;
 }
 
 std::uint32_t StoreRig::disk_of(const Extent& extent, unsigned shard) const {
@@ -211,7 +228,8 @@ std::uint32_t StoreRig::disk_of(const Extent& extent, unsigned shard) const {
 
 std::uint64_t StoreRig::offset_of(const Extent& extent, unsigned shard, std::uint32_t block) const {
   const SegmentRecord& record = catalog.records.at(extent.segment);
-  return drives->zone_offset(record.members[shard].zone) + (std::uint64_t{extent.stripe_block} + block) * io::kBlockBytes;
+  return drives->zone_offset(record.members[shard].zone) +
+         (std::uint64_t{extent.stripe_block} + block) * io::kBlockBytes;
 }
 
 }  // namespace tests

@@ -1,5 +1,5 @@
-// StoreRig: a SegmentStore over simulated disks and a durable catalogue in memory, with the machine around it: boot,
-// shut down, cut the power, boot again.
+// StoreRig: a SegmentStore over simulated disks and a durable catalogue in memory, with the machine around
+// it: boot, shut down, cut the power, boot again.
 #pragma once
 
 #include <map>
@@ -15,8 +15,8 @@
 
 namespace tests {
 
-// Records survive a power cut from the moment that a call returned success. A call on which the cut falls lands or
-// not, at random; after it every call fails. Each call is one operation of the disks.
+// Records survive a power cut from the moment that a call returned success. A call on which the cut falls
+// lands or not, at random; after it every call fails. Each call is one operation of the disks.
 class FakeCatalog final : public storage::segment::SegmentCatalog {
  public:
   explicit FakeCatalog(SimulatedDisks& disks) : disks_(disks) {}
@@ -72,9 +72,11 @@ class StoreRig {
   void halt();
   void stop_store();
 
-  storage::Result<storage::segment::Appended> append(std::span<const std::byte> bytes, std::string key = "key");
+  storage::Result<storage::segment::Appended> append(std::span<const std::byte> bytes,
+                                                     std::string key = "key");
   // All at once; results in the order of `bodies`.
-  std::vector<storage::Result<storage::segment::Appended>> append_all(const std::vector<std::vector<std::byte>>& bodies);
+  std::vector<storage::Result<storage::segment::Appended>> append_all(
+      const std::vector<std::vector<std::byte>>& bodies);
   storage::Result<std::vector<storage::segment::Appended>> append_stream(std::span<const std::byte> head,
                                                                          storage::ByteSource& source);
   storage::Result<std::vector<std::byte>> read(const storage::segment::Extent& extent, std::uint32_t begin,
@@ -89,6 +91,9 @@ class StoreRig {
   std::uint64_t writes() const { return writes_; }
   // Byte on the disk where block `block` of shard `shard` of the extent's stripe lies.
   std::uint64_t offset_of(const storage::segment::Extent& extent, unsigned shard, std::uint32_t block) const;
+  // Whether all k+m shards of the extent's stripe stand on the disks, header and payload (invariants 1, 3 and
+  // 8).
+  bool all_shards_stand(const storage::segment::Extent& extent) const;
   std::uint32_t disk_of(const storage::segment::Extent& extent, unsigned shard) const;
 
   StoreRigOptions options;
