@@ -8,8 +8,9 @@ namespace api {
 namespace {
 
 // x-amz- names that a write may carry: read by an operation, or without meaning for what is stored.
-constexpr std::array<std::string_view, 34> kKnown = {
+constexpr std::array<std::string_view, 35> kKnown = {
     "x-amz-algorithm",
+    "x-amz-api-version",
     "x-amz-bypass-governance-retention",
     "x-amz-checksum-algorithm",
     "x-amz-checksum-mode",

@@ -36,6 +36,7 @@ struct CoreThread {
   storage::TaskGroup accepting;
   storage::TaskGroup sessions;
   storage::TaskGroup sweeping;
+  storage::TaskGroup ending;  // the sweeper of the stop: a cancelled group ends whatever it is given
   std::vector<std::unique_ptr<Listener>> listeners;
   asio::executor_work_guard<storage::Executor> keep_running{context.get_executor()};
   std::thread thread;
@@ -72,6 +73,16 @@ Task<> cut_sessions(CoreThread& core) {
 
 Task<> join_sessions(CoreThread& core) { co_await core.sessions.join(); }
 
+// Listeners of several cores share a port (SO_REUSEPORT), and so would another process of the same user, which would
+// then get a share of the connections. Binding once without sharing finds out; throws if the port is taken.
+void refuse_taken(const tcp::endpoint& endpoint) {
+  asio::io_context context;
+  tcp::acceptor probe(context);
+  probe.open(endpoint.protocol());
+  probe.set_option(tcp::acceptor::reuse_address(true));
+  probe.bind(endpoint);
+}
+
 std::future<void> start_on(CoreThread& core, Task<> task) {
   return asio::co_spawn(core.context, std::move(task), asio::use_future);
 }
@@ -89,6 +100,9 @@ class Process {
   void stop();
 
   const Config& config_;
+  // Watched from before the first listener, so that a stop which comes early is an orderly one, too.
+  asio::io_context signal_context_;
+  asio::signal_set signals_{signal_context_, SIGTERM, SIGINT, SIGHUP};
   storage::MetricsRegistry metrics_;
   ConnectionCount connections_;
   TlsContext tls_;
@@ -113,6 +127,7 @@ bool Process::listen(std::string& why) {
                        std::size_t cores) {
     try {
       const tcp::endpoint endpoint = resolve(address);
+      refuse_taken(endpoint);
       for (std::size_t i = 0; i < cores; ++i) {
         CoreThread& core = *cores_[i];
         core.listeners.push_back(std::make_unique<Listener>(core.core, endpoint, handler,
@@ -165,8 +180,6 @@ bool Process::start(std::string& why) {
 }
 
 int Process::wait_for_signal() {
-  asio::io_context context;
-  asio::signal_set signals(context, SIGTERM, SIGINT, SIGHUP);
   bool stopping = false;
   std::thread stopper;
   std::function<void(const boost::system::error_code&, int)> on_signal =
@@ -187,13 +200,13 @@ int Process::wait_for_signal() {
           storage::log_info("stopping", {{"signal", number}});
           stopper = std::thread([&] {
             stop();
-            asio::post(context, [&] { signals.cancel(); });
+            asio::post(signal_context_, [&] { signals_.cancel(); });
           });
         }
-        signals.async_wait(on_signal);
+        signals_.async_wait(on_signal);
       };
-  signals.async_wait(on_signal);
-  context.run();
+  signals_.async_wait(on_signal);
+  signal_context_.run();
   if (stopper.joinable()) stopper.join();
   storage::log_info("stopped");
   return 0;
@@ -206,7 +219,7 @@ void Process::stop() {
   for (auto& each : closed) each.get();
   for (auto& core : cores_) {
     // The old sweeper has ended; this one ends idle sessions within its short period.
-    core->sweeping.spawn(core->core.executor, sweep(core->core));
+    core->ending.spawn(core->core.executor, sweep(core->core));
   }
   std::vector<std::future<void>> joined;
   for (auto& core : cores_) joined.push_back(start_on(*core, join_sessions(*core)));
@@ -219,7 +232,7 @@ void Process::stop() {
   }
   store_->stop();
   for (auto& core : cores_) {
-    core->sweeping.cancel();
+    core->ending.cancel();
     core->keep_running.reset();
   }
   for (auto& core : cores_) core->thread.join();

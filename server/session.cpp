@@ -225,23 +225,25 @@ void Session::print_head(std::string& head, const api::Response& response, bool 
 Task<bool> Session::send(api::Response& response, bool keep_alive, std::string_view request_id) {
   print_head(head_, response, keep_alive, request_id);
   const bool has_body = !response.head_only && response.status != 204 && response.status != 304;
-  if (has_body && response.stream) co_return co_await send_stream(response, head_);
+  if (has_body && response.stream) co_return co_await send_stream(response, keep_alive, request_id);
   Result<> written =
       co_await connection_->write(bytes_of(head_), has_body ? bytes_of(response.text) : std::span<const std::byte>());
   co_return written.has_value();
 }
 
-Task<bool> Session::send_stream(api::Response& response, std::string& head) {
+Task<bool> Session::send_stream(api::Response& response, bool keep_alive, std::string_view request_id) {
   std::uint64_t left = response.content_length;
-  std::span<const std::byte> prefix = bytes_of(head);
+  std::span<const std::byte> prefix = bytes_of(head_);
   while (left > 0) {
     Result<storage::ObjectReader::Chunk> chunk = co_await response.stream->next();
     if (!chunk || chunk->bytes.empty() || chunk->bytes.size() > left) {
-      // The head may be gone already: the only honest sign left is to cut the connection short of the length.
       storage::log_error("answer_cut_short", {{"operation", response.operation},
                                               {"missing_bytes", left},
                                               {"error", chunk ? std::string("length") : chunk.error().message()}});
-      co_return false;
+      // Once the head is gone the only honest sign is to cut the connection short of the length.
+      if (prefix.empty()) co_return false;
+      response = error_response(500, "InternalError", "We encountered an internal error. Please try again.", request_id);
+      co_return co_await send(response, keep_alive, request_id);
     }
     left -= chunk->bytes.size();
     Result<> written = co_await connection_->write(prefix, chunk->bytes);

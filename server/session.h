@@ -53,7 +53,7 @@ class Session {
   Task<bool> answer(std::size_t head_bytes);
   Task<bool> refuse(HeadFailure failure);
   Task<bool> send(api::Response& response, bool keep_alive, std::string_view request_id);
-  Task<bool> send_stream(api::Response& response, std::string& head);
+  Task<bool> send_stream(api::Response& response, bool keep_alive, std::string_view request_id);
   Task<bool> settle_body(RequestBody& body);
   Task<> linger();
   void print_head(std::string& head, const api::Response& response, bool keep_alive, std::string_view request_id);

@@ -96,7 +96,8 @@ struct FileDriveOptions {
 };
 
 // Opens a drive with O_DIRECT and an exclusive lock (flock). Failures, each with a sentence in `why`: absent
-// (ENOENT), in use by another process (EWOULDBLOCK), file system refuses O_DIRECT (EINVAL), too small.
+// (ENOENT), in use by another process (EWOULDBLOCK), file system refuses O_DIRECT (EINVAL), too small. Blocks for up to
+// three seconds while another process holds the lock: a killed one lets go only after the kernel has ended its writes.
 // A thread's ring is made at its first operation and dies with its io_context.
 Result<std::unique_ptr<Drive>> open_file_drive(const FileDriveOptions& options, std::string& why);
 

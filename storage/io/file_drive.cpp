@@ -9,12 +9,14 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -30,6 +32,8 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr const char* kDataFileName = "granary.data";
+constexpr std::chrono::milliseconds kLockLimit{3000};
+constexpr std::chrono::milliseconds kLockPause{20};
 
 Error system_error(int number) { return Error(number, boost::system::system_category()); }
 
@@ -210,6 +214,18 @@ int measure(int descriptor, const struct stat& status, std::uint64_t& size_bytes
   return 0;
 }
 
+// Takes the lock that one process at a time may hold. A killed process keeps it until the kernel has ended what its ring
+// had in flight, some tenths of a second after the process is gone, so a restart has to wait a little. Returns an errno.
+int lock_alone(int descriptor) {
+  const auto limit = std::chrono::steady_clock::now() + kLockLimit;
+  while (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK || std::chrono::steady_clock::now() >= limit) return errno;
+    std::this_thread::sleep_for(kLockPause);
+  }
+  return 0;
+}
+
 }  // namespace
 
 OpenFile::~OpenFile() {
@@ -283,7 +299,7 @@ Result<std::unique_ptr<Drive>> open_file_drive(const FileDriveOptions& options, 
   if (opening.descriptor < 0) return refuse(opening.error);
   auto file = std::make_unique<OpenFile>();
   file->descriptor = opening.descriptor;
-  if (::flock(file->descriptor, LOCK_EX | LOCK_NB) != 0) return refuse(errno);
+  if (const int error = lock_alone(file->descriptor); error != 0) return refuse(error);
   if (refuses_direct(file->descriptor)) {
     if (opening.created) ::unlink(file_path.c_str());
     return refuse(EINVAL);
