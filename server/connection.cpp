@@ -1,5 +1,7 @@
 #include "server/connection.h"
 
+#include <time.h>
+
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ssl/error.hpp>
@@ -91,6 +93,12 @@ class TlsConnection final : public Connection {
 };
 
 }  // namespace
+
+std::int64_t Connection::coarse_now_ms() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
+}
 
 void Connection::expire() {
   expired_ = true;

@@ -9,6 +9,7 @@
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -39,8 +40,10 @@ class Connection {
 
   const std::string& peer() const { return peer_; }
 
-  void set_deadline(std::chrono::seconds from_now) { deadline_ = std::chrono::steady_clock::now() + from_now; }
-  bool past_deadline(std::chrono::steady_clock::time_point now) const { return now > deadline_; }
+  void set_deadline(std::chrono::seconds from_now) { deadline_ms_ = coarse_now_ms() + from_now.count() * 1000; }
+  bool past_deadline(std::int64_t now_ms) const { return now_ms > deadline_ms_; }
+  // Milliseconds of the monotonic clock, some milliseconds late and nearly free: deadlines are set several times a request.
+  static std::int64_t coarse_now_ms();
   // Ends whatever read or write is under way; it returns an error, and expired() is true.
   void expire();
   bool expired() const { return expired_; }
@@ -52,7 +55,7 @@ class Connection {
 
  private:
   std::string peer_;
-  std::chrono::steady_clock::time_point deadline_ = std::chrono::steady_clock::time_point::max();
+  std::int64_t deadline_ms_ = INT64_MAX;
   bool expired_ = false;
 };
 

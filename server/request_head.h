@@ -9,6 +9,7 @@
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <cstdint>
+#include <memory_resource>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,7 +22,9 @@ inline constexpr std::size_t kHeadBytesMax = 64 * 1024;
 inline constexpr std::size_t kHeadFieldsMax = 1000;
 
 // One parser a request; for chunked bodies it goes on to take the framing off.
-using Parser = boost::beast::http::request_parser<boost::beast::http::buffer_body>;
+// Its fields live in an arena of the request: one allocation at most instead of one a field.
+using FieldAllocator = std::pmr::polymorphic_allocator<char>;
+using Parser = boost::beast::http::request_parser<boost::beast::http::buffer_body, FieldAllocator>;
 
 struct HeadFailure {
   unsigned status = 400;

@@ -3,6 +3,7 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include <map>
 #include <vector>
 
 namespace server {
@@ -15,20 +16,25 @@ RequestMetrics::RequestMetrics(storage::MetricsRegistry& registry)
 void RequestMetrics::record(std::string_view operation, unsigned status, std::uint64_t duration_ns,
                             std::uint64_t received_bytes, std::uint64_t sent_bytes) {
   if (operation.empty()) operation = "none";
-  storage::Counter*& count = requests_[{operation, status}];
-  if (count == nullptr) {
-    count = &registry_.counter("api_requests_total", "Requests by operation and HTTP status.",
-                               {{"operation", std::string(operation)}, {"status", std::to_string(status)}});
-  }
-  count->add();
-  storage::LatencyHistogram*& latency = latencies_[operation];
-  if (latency == nullptr) {
-    latency = &registry_.latency("api_request_seconds", "Time from a request's head to the end of its answer.",
-                                 {{"operation", std::string(operation)}});
-  }
-  latency->record_ns(duration_ns);
+  Series& series = find(operation, status);
+  series.count->add();
+  series.latency->record_ns(duration_ns);
   received_bytes_.add(received_bytes);
   sent_bytes_.add(sent_bytes);
+}
+
+RequestMetrics::Series& RequestMetrics::find(std::string_view operation, unsigned status) {
+  for (Series& each : series_) {
+    if (each.operation == operation.data() && each.status == status) return each;
+  }
+  Series made;
+  made.operation = operation.data();
+  made.status = status;
+  made.count = &registry_.counter("api_requests_total", "Requests by operation and HTTP status.",
+                                  {{"operation", std::string(operation)}, {"status", std::to_string(status)}});
+  made.latency = &registry_.latency("api_request_seconds", "Time from a request's head to the end of its answer.",
+                                    {{"operation", std::string(operation)}});
+  return series_.emplace_back(made);
 }
 
 namespace {

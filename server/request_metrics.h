@@ -4,10 +4,10 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "storage/base/metrics.h"
 
@@ -25,8 +25,15 @@ class RequestMetrics {
   storage::MetricsRegistry& registry_;
   storage::Counter& received_bytes_;
   storage::Counter& sent_bytes_;
-  std::map<std::pair<std::string_view, unsigned>, storage::Counter*> requests_;
-  std::map<std::string_view, storage::LatencyHistogram*> latencies_;
+  // By the operation's address: the names are static strings, and few.
+  struct Series {
+    const char* operation;
+    unsigned status;
+    storage::Counter* count;
+    storage::LatencyHistogram* latency;
+  };
+  Series& find(std::string_view operation, unsigned status);
+  std::vector<Series> series_;
 };
 
 // All series of the registry in Prometheus' text format.

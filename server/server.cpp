@@ -49,9 +49,9 @@ Task<> sweep(Core& core) {
     timer.expires_after(std::chrono::milliseconds(core.stopping ? 50 : 1000));
     auto [error] = co_await timer.async_wait(asio::as_tuple(storage::use_task));
     if (error) co_return;
-    const auto now = std::chrono::steady_clock::now();
+    const std::int64_t now_ms = Connection::coarse_now_ms();
     for (Session* session : core.sessions) {
-      if (session->connection().past_deadline(now) || (core.stopping && session->idle())) {
+      if (session->connection().past_deadline(now_ms) || (core.stopping && session->idle())) {
         session->connection().expire();
       }
     }

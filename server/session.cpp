@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <time.h>
+
 #include <atomic>
+#include <charconv>
 #include <cstring>
 #include <random>
 
@@ -38,7 +41,9 @@ std::string_view reason_of(unsigned status) {
 }
 
 void refresh_date(Core& core) {
-  const std::int64_t now = storage::system_clock().wall_ms() / 1000;
+  timespec coarse{};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &coarse);
+  const std::int64_t now = coarse.tv_sec;
   if (now == core.date_second) return;
   core.date_second = now;
   const std::time_t time = now;
@@ -138,7 +143,8 @@ Task<bool> Session::refuse(HeadFailure failure) {
 
 Task<bool> Session::answer(std::size_t head_bytes) {
   const auto started = std::chrono::steady_clock::now();
-  Parser parser;
+  std::pmr::monotonic_buffer_resource fields(field_arena_, sizeof field_arena_);
+  Parser parser(std::piecewise_construct, std::make_tuple(), std::make_tuple(FieldAllocator(&fields)));
   RequestHead head;
   if (auto failure = parse_head(received_.first(head_bytes), parser, head)) co_return co_await refuse(*failure);
   received_ = received_.subspan(head_bytes);
@@ -205,8 +211,11 @@ void Session::print_head(std::string& head, const api::Response& response, bool 
                          std::string_view request_id) {
   refresh_date(core_);
   head.clear();
-  head += "HTTP/1.1 ";
-  fmt::format_to(std::back_inserter(head), "{} {}\r\n", response.status, reason_of(response.status));
+  if (response.status == 200) {
+    head += "HTTP/1.1 200 OK\r\n";
+  } else {
+    fmt::format_to(std::back_inserter(head), "HTTP/1.1 {} {}\r\n", response.status, reason_of(response.status));
+  }
   head += "Server: Granary\r\n";
   head += core_.date_header;
   head += "x-amz-request-id: ";
@@ -216,7 +225,11 @@ void Session::print_head(std::string& head, const api::Response& response, bool 
   head += "\r\n";
   head += response.headers;
   if (response.status != 204 && response.status != 304) {
-    fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n", response.content_length);
+    char digits[24];
+    const auto end = std::to_chars(digits, digits + sizeof digits, response.content_length).ptr;
+    head += "Content-Length: ";
+    head.append(digits, end);
+    head += "\r\n";
   }
   if (!keep_alive) head += "Connection: close\r\n";
   head += "\r\n";

@@ -66,6 +66,7 @@ class Session {
   std::unique_ptr<std::byte[]> buffer_;     // kHeadBytesMax: heads, and chunked framing
   std::span<std::byte> received_;           // inside buffer_: what arrived and is not used yet
   std::string head_;                        // of the answer; its memory is reused
+  alignas(std::max_align_t) std::byte field_arena_[4096];  // of the request in hand
   bool idle_ = true;
 };
 

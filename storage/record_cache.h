@@ -3,7 +3,8 @@
 // Order     a writer marks its key before it commits and unmarks it after. While a key is marked, get() misses and
 //           insert() is refused, so that nobody can see an old record after somebody saw the new one elsewhere. A
 //           reader takes a ticket before it reads the store; insert() with a ticket from before a write is refused.
-// Bound     entries_max records, least recently used first out.
+// Bound     entries_max records; the one that goes is an old one not asked for since the clock hand last passed. A hit
+//           writes nothing but a flag that is set already on what is hot: two cores do not fight over a list.
 // Threads   any; 64 shards, each behind a mutex held for a few lines.
 #pragma once
 
@@ -34,7 +35,7 @@ class RecordCache {
     ticket = shard.generation;
     const auto entry = shard.entries.find(key);
     if (entry == shard.entries.end()) return nullptr;
-    shard.recent.splice(shard.recent.begin(), shard.recent, entry->second);
+    if (!entry->second->used) entry->second->used = true;
     return entry->second->record;
   }
 
@@ -74,6 +75,7 @@ class RecordCache {
   struct Entry {
     std::string key;
     Pointer record;
+    bool used = false;  // since the clock hand passed
   };
   struct Marks {
     int writers = 0;
@@ -82,24 +84,28 @@ class RecordCache {
   struct Shard {
     std::mutex mutex;
     std::uint64_t generation = 0;  // counts writes
-    std::list<Entry> recent;
+    std::list<Entry> clock;  // the hand is at the front
     std::unordered_map<std::string, typename std::list<Entry>::iterator, Hash, std::equal_to<>> entries;
     std::unordered_map<std::string, Marks, Hash, std::equal_to<>> writing;
 
     void erase(std::string_view key) {
       const auto entry = entries.find(key);
       if (entry == entries.end()) return;
-      recent.erase(entry->second);
+      clock.erase(entry->second);
       entries.erase(entry);
     }
     void store(std::string_view key, Pointer record, std::size_t entries_max) {
       erase(key);
       if (entries.size() >= entries_max) {
-        entries.erase(recent.back().key);
-        recent.pop_back();
+        while (clock.front().used) {  // ends: the hand clears what it passes
+          clock.front().used = false;
+          clock.splice(clock.end(), clock, clock.begin());
+        }
+        entries.erase(clock.front().key);
+        clock.pop_front();
       }
-      recent.push_front({std::string(key), std::move(record)});
-      entries.emplace(recent.front().key, recent.begin());
+      clock.push_back({std::string(key), std::move(record)});
+      entries.emplace(clock.back().key, std::prev(clock.end()));
     }
   };
 
