@@ -4,34 +4,44 @@
 
 namespace api {
 
+namespace {
+
+// What stands for a byte, or nothing for one that stands for itself.
+std::string_view named_escape(char c) {
+  switch (c) {
+    case '&': return "&amp;";
+    case '<': return "&lt;";
+    case '>': return "&gt;";
+    case '"': return "&quot;";
+    default: return {};
+  }
+}
+
+bool is_plain(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte >= 0x20 && byte != 0x7f && c != '&' && c != '<' && c != '>' && c != '"';
+}
+
+}  // namespace
+
 void append_xml_escaped(std::string& out, std::string_view text) {
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        continue;
-      case '<':
-        out += "&lt;";
-        continue;
-      case '>':
-        out += "&gt;";
-        continue;
-      case '"':
-        out += "&quot;";
-        continue;
-      default:
-        break;
+  while (!text.empty()) {
+    std::size_t plain = 0;
+    while (plain < text.size() && is_plain(text[plain])) ++plain;
+    out.append(text.substr(0, plain));
+    if (plain == text.size()) return;
+    const char c = text[plain];
+    text.remove_prefix(plain + 1);
+    if (const std::string_view named = named_escape(c); !named.empty()) {
+      out += named;
+      continue;
     }
+    constexpr char kHex[] = "0123456789ABCDEF";
     const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
-      constexpr char kHex[] = "0123456789ABCDEF";
-      out += "&#x";
-      if (byte >= 0x10) out += kHex[byte >> 4];
-      out += kHex[byte & 15];
-      out += ';';
-    } else {
-      out += c;
-    }
+    out += "&#x";
+    if (byte >= 0x10) out += kHex[byte >> 4];
+    out += kHex[byte & 15];
+    out += ';';
   }
 }
 

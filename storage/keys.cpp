@@ -54,21 +54,16 @@ std::optional<std::uint64_t> take_u64(std::string_view& key) {
 
 std::optional<std::string> take_text(std::string_view& key) {
   std::string text;
-  for (std::size_t i = 0; i < key.size(); ++i) {
-    if (key[i] != kEscape) {
-      text += key[i];
-      continue;
-    }
-    if (i + 1 == key.size()) return std::nullopt;
-    if (key[i + 1] == kEndMark) {
-      key.remove_prefix(i + 2);
-      return text;
-    }
-    if (key[i + 1] != kEscapedZero) return std::nullopt;
+  while (true) {
+    const std::size_t escape = key.find(kEscape);
+    if (escape == std::string_view::npos || escape + 1 == key.size()) return std::nullopt;
+    text.append(key.substr(0, escape));
+    const char next = key[escape + 1];
+    key.remove_prefix(escape + 2);
+    if (next == kEndMark) return text;
+    if (next != kEscapedZero) return std::nullopt;
     text += kEscape;
-    ++i;
   }
-  return std::nullopt;
 }
 
 bool take_type(std::string_view& key, char type) {

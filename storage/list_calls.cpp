@@ -15,7 +15,7 @@ class PageBuilder {
     full,         // one entry more than the page holds was met
   };
 
-  Next add(const std::string& key, const metadata::Entry& entry, Error& error) {
+  Next add(std::string key, const metadata::Entry& entry, Error& error) {
     const std::size_t end = group_end(key);
     if (end != std::string::npos) {
       prefix_ = key.substr(0, end);
@@ -26,13 +26,13 @@ class PageBuilder {
       return Next::skip_prefix;
     }
     if (full()) return Next::full;
-    auto record = decode_head(key, entry);
-    if (!record) {
-      error = record.error();
+    Result<> parsed = parse(entry.value, head_);
+    if (!parsed) {
+      error = parsed.error();
       return Next::full;
     }
-    page_.objects.push_back((*record)->info);
-    last_ = key;
+    page_.objects.push_back(std::make_shared<const ObjectInfo>(listed_info(std::move(key), head_.current())));
+    last_ = page_.objects.back()->key;
     return Next::row;
   }
 
@@ -58,6 +58,7 @@ class PageBuilder {
   ObjectPage& page_;
   std::string prefix_;
   std::string last_;
+  records::Head head_;  // parsed into again and again: its memory is reused
 };
 
 }  // namespace
@@ -85,7 +86,7 @@ Task<Result<ObjectPage>> ObjectStore::list(std::string bucket_name, ListOptions 
       if (!key) co_return Errc::corrupt_record;
       if (builder.in_common_prefix(*key)) continue;
       Error error;
-      const PageBuilder::Next next = builder.add(*key, entry, error);
+      const PageBuilder::Next next = builder.add(std::move(*key), entry, error);
       if (error) co_return error;
       if (next == PageBuilder::Next::full) {
         page.next_after = builder.last();

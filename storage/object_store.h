@@ -159,7 +159,7 @@ struct ListOptions {
 };
 
 struct ObjectPage {
-  std::vector<ObjectInfoPtr> objects;        // ascending by key bytes
+  std::vector<ObjectInfoPtr> objects;        // ascending by key bytes; of attributes the storage class only, no parts
   std::vector<std::string> common_prefixes;  // ascending
   bool truncated = false;
   std::string next_after;  // if truncated: the last key or common prefix of this page

@@ -133,16 +133,22 @@ UploadInfo decode(const std::string& key, const std::string& upload_id, const re
   return upload;
 }
 
-ObjectInfo object_info(const std::string& key, const records::Version& version) {
+ObjectInfo listed_info(std::string key, const records::Version& version) {
   ObjectInfo info;
-  info.key = key;
+  info.key = std::move(key);
   info.size = version.size();
   info.etag = hex(version.md5());
   if (version.part_count() > 0) info.etag += '-' + std::to_string(version.part_count());
   info.modified_ms = version.modified_ms();
   info.version_id = version.version_id().empty() ? "null" : version.version_id();
-  info.attributes = decode(version.attributes());
+  info.attributes.storage_class = version.attributes().storage_class();
   info.checksum = decode(version.checksum());
+  return info;
+}
+
+ObjectInfo object_info(const std::string& key, const records::Version& version) {
+  ObjectInfo info = listed_info(key, version);
+  info.attributes = decode(version.attributes());
   return info;
 }
 

@@ -29,6 +29,8 @@ Result<HeadRecordPtr> decode_head(const std::string& key, const metadata::Entry&
 
 // What clients see of a version.
 ObjectInfo object_info(const std::string& key, const records::Version& version);
+// The same without its attributes but the storage class: what a listing shows.
+ObjectInfo listed_info(std::string key, const records::Version& version);
 
 Result<BucketInfo> decode_bucket(const std::string& name, const records::Bucket& row);
 

@@ -84,7 +84,7 @@ struct GetRow {
   Result<Entry> operator()(View& view, ReadMode mode) const {
     Result<std::string> stored = view.get(key, mode);
     if (!stored) return stored.error();
-    return unpack_row(key, *stored);
+    return unpack_row(key, std::move(*stored));
   }
 };
 
@@ -97,7 +97,7 @@ struct ScanRows {
     Page page;
     page.entries.reserve(rows->rows.size());
     for (auto& [key, stored] : rows->rows) {
-      Result<Entry> entry = unpack_row(std::move(key), stored);
+      Result<Entry> entry = unpack_row(std::move(key), std::move(stored));
       if (!entry) return entry.error();
       page.entries.push_back(std::move(*entry));
     }

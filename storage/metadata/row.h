@@ -10,7 +10,7 @@ namespace storage::metadata {
 
 std::string pack_row(Revision revision, std::string_view value);
 Result<Revision> row_revision(std::string_view stored);
-Result<Entry> unpack_row(Key key, std::string_view stored);
+Result<Entry> unpack_row(Key key, std::string stored);
 
 // The row that every batch writes: its own position and the one before (4 x 8 bytes little-endian, CRC by the engine).
 Key position_key();
