@@ -13,13 +13,15 @@ bool is_checksum_directive(std::string_view name) {
 }
 
 Failure several_checksums() {
-  return {S3Error::invalid_request, "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."};
+  return {S3Error::invalid_request,
+          "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."};
 }
 
 Outcome<> plan_checksum_header(const Request& request, BodyPlan& plan) {
   bool found = false;
   for (const HeaderField& field : request.headers) {
-    if (!starts_with_caseless(field.name, kChecksumHeaderPrefix) || is_checksum_directive(field.name)) continue;
+    if (!starts_with_caseless(field.name, kChecksumHeaderPrefix) || is_checksum_directive(field.name))
+      continue;
     if (found) return several_checksums();
     found = true;
     const auto algorithm = checksum_by_header(field.name);
@@ -45,7 +47,8 @@ Outcome<> plan_trailer(const Request& request, BodyPlan& plan) {
   if (!trailer_mode || !declared || declared->empty()) return done();
   const auto algorithm = checksum_by_header(*declared);
   if (!algorithm) {
-    return Failure(S3Error::invalid_request, "The value specified in the x-amz-trailer header is not supported");
+    return Failure(S3Error::invalid_request,
+                   "The value specified in the x-amz-trailer header is not supported");
   }
   if (!plan.checksum.empty()) return several_checksums();
   plan.algorithm = *algorithm;
@@ -58,8 +61,9 @@ Outcome<> plan_named_algorithm(const Request& request, const BodyPlan& plan) {
   if (!named || named->empty()) return done();
   const auto algorithm = checksum_by_name(*named);
   if (!algorithm) {
-    return Failure(S3Error::invalid_request, "Checksum algorithm provided is unsupported. Please try again with any "
-                                             "of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
+    return Failure(S3Error::invalid_request,
+                   "Checksum algorithm provided is unsupported. Please try again with any "
+                   "of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
   }
   const bool sent = !plan.checksum.empty() || !plan.trailer_name.empty();
   if (sent && plan.algorithm != *algorithm) {
@@ -67,8 +71,9 @@ Outcome<> plan_named_algorithm(const Request& request, const BodyPlan& plan) {
   }
   // A Content-MD5 alone also satisfies clients that name an algorithm they could not compute.
   if (!sent && plan.content_md5.empty()) {
-    return Failure(S3Error::invalid_request, "x-amz-sdk-checksum-algorithm specified, but no corresponding "
-                                             "x-amz-checksum-* or x-amz-trailer headers were found.");
+    return Failure(S3Error::invalid_request,
+                   "x-amz-sdk-checksum-algorithm specified, but no corresponding "
+                   "x-amz-checksum-* or x-amz-trailer headers were found.");
   }
   return done();
 }

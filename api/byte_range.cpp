@@ -15,7 +15,8 @@ RangeAnswer parse_range(std::string_view header, std::uint64_t size) {
   header = trim(header);
   if (!starts_with_caseless(header, kUnit)) return {};
   std::string_view last_text = trim(header.substr(kUnit.size()));
-  if (last_text.find(',') != std::string_view::npos || last_text.find('-') == std::string_view::npos) return {};
+  if (last_text.find(',') != std::string_view::npos || last_text.find('-') == std::string_view::npos)
+    return {};
   const std::string_view first_text = cut(last_text, '-');
   if (first_text.empty()) {
     const auto suffix = parse_decimal(last_text);

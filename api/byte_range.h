@@ -13,7 +13,7 @@ struct ByteRange {
 };
 
 enum class RangeKind {
-  whole,          // no range, several, another unit, nonsense: the header counts as absent
+  whole,  // no range, several, another unit, nonsense: the header counts as absent
   slice,
   unsatisfiable,  // 416
 };

@@ -21,16 +21,20 @@ Response empty_response(unsigned status) {
   return response;
 }
 
-void write_owner(XmlWriter& xml, std::string_view element, const ServiceOptions& options, std::string_view id) {
+void write_owner(XmlWriter& xml, std::string_view element, const ServiceOptions& options,
+                 std::string_view id) {
   xml.open(element);
   xml.element("ID", id);
-  const auto user = std::find_if(options.users.begin(), options.users.end(), [&](const User& u) { return u.id == id; });
+  const auto user =
+      std::find_if(options.users.begin(), options.users.end(), [&](const User& u) { return u.id == id; });
   if (user != options.users.end()) xml.element("DisplayName", user->name);
   xml.close(element);
 }
 
 Failure invalid_argument(std::string_view name, std::string_view value, std::string message) {
-  return Failure(S3Error::invalid_argument, std::move(message)).with("ArgumentName", name).with("ArgumentValue", value);
+  return Failure(S3Error::invalid_argument, std::move(message))
+      .with("ArgumentName", name)
+      .with("ArgumentValue", value);
 }
 
 Outcome<std::uint32_t> number_parameter(const Call& call, std::string_view name, std::uint32_t max,
@@ -39,7 +43,8 @@ Outcome<std::uint32_t> number_parameter(const Call& call, std::string_view name,
   if (!text || text->empty()) return fallback;
   const auto number = parse_decimal(*text);
   if (!number || *number > INT32_MAX) {
-    return invalid_argument(name, *text, "Provided " + std::string(name) + " not an integer or within integer range");
+    return invalid_argument(name, *text,
+                            "Provided " + std::string(name) + " not an integer or within integer range");
   }
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(*number, max));
 }
@@ -49,7 +54,8 @@ Outcome<std::optional<std::uint32_t>> part_number_parameter(const Call& call) {
   if (!text) return std::optional<std::uint32_t>{};
   const auto number = parse_decimal(*text);
   if (!number || *number < 1 || *number > storage::kPartNumberMax) {
-    return invalid_argument("partNumber", *text, "Part number must be an integer between 1 and 10000, inclusive");
+    return invalid_argument("partNumber", *text,
+                            "Part number must be an integer between 1 and 10000, inclusive");
   }
   return std::optional<std::uint32_t>(static_cast<std::uint32_t>(*number));
 }

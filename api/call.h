@@ -47,8 +47,10 @@ struct Call {
 Response xml_response(XmlWriter& xml);
 Response empty_response(unsigned status);
 
-// The owner of `bucket_owner`'s things as <Owner> and the like show it: the id, and the name if it is a known user.
-void write_owner(XmlWriter& xml, std::string_view element, const ServiceOptions& options, std::string_view id);
+// The owner of `bucket_owner`'s things as <Owner> and the like show it: the id, and the name if it is a known
+// user.
+void write_owner(XmlWriter& xml, std::string_view element, const ServiceOptions& options,
+                 std::string_view id);
 
 // A query parameter that is a number of 0..max (more is cut to max); `fallback` when absent or empty.
 // Errors: InvalidArgument.

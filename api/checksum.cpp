@@ -59,7 +59,9 @@ std::string_view checksum_type_name(ChecksumType type) {
 }
 
 std::optional<ChecksumAlgorithm> checksum_by_name(std::string_view name) { return find(&Row::name, name); }
-std::optional<ChecksumAlgorithm> checksum_by_header(std::string_view header) { return find(&Row::header, header); }
+std::optional<ChecksumAlgorithm> checksum_by_header(std::string_view header) {
+  return find(&Row::header, header);
+}
 std::optional<ChecksumAlgorithm> checksum_by_element(std::string_view element) {
   return find(&Row::element, element);
 }
@@ -72,12 +74,16 @@ std::optional<ChecksumType> checksum_type_by_name(std::string_view name) {
 
 bool checksum_pair_exists(ChecksumAlgorithm algorithm, ChecksumType type) {
   switch (algorithm) {
-    case ChecksumAlgorithm::none: return false;
+    case ChecksumAlgorithm::none:
+      return false;
     case ChecksumAlgorithm::crc32:
-    case ChecksumAlgorithm::crc32c: return true;
-    case ChecksumAlgorithm::crc64nvme: return type == ChecksumType::full_object;
+    case ChecksumAlgorithm::crc32c:
+      return true;
+    case ChecksumAlgorithm::crc64nvme:
+      return type == ChecksumType::full_object;
     case ChecksumAlgorithm::sha1:
-    case ChecksumAlgorithm::sha256: return type == ChecksumType::composite;
+    case ChecksumAlgorithm::sha256:
+      return type == ChecksumType::composite;
   }
   return false;
 }
@@ -102,12 +108,21 @@ ChecksumHasher::ChecksumHasher(ChecksumAlgorithm algorithm) : algorithm_(algorit
 
 void ChecksumHasher::update(std::span<const std::byte> bytes) {
   switch (algorithm_) {
-    case ChecksumAlgorithm::none: return;
-    case ChecksumAlgorithm::crc32: crc_ = erasure::crc32(bytes, static_cast<std::uint32_t>(crc_)); return;
-    case ChecksumAlgorithm::crc32c: crc_ = erasure::crc32c(bytes, static_cast<std::uint32_t>(crc_)); return;
-    case ChecksumAlgorithm::crc64nvme: crc_ = erasure::crc64nvme(bytes, crc_); return;
+    case ChecksumAlgorithm::none:
+      return;
+    case ChecksumAlgorithm::crc32:
+      crc_ = erasure::crc32(bytes, static_cast<std::uint32_t>(crc_));
+      return;
+    case ChecksumAlgorithm::crc32c:
+      crc_ = erasure::crc32c(bytes, static_cast<std::uint32_t>(crc_));
+      return;
+    case ChecksumAlgorithm::crc64nvme:
+      crc_ = erasure::crc64nvme(bytes, crc_);
+      return;
     case ChecksumAlgorithm::sha1:
-    case ChecksumAlgorithm::sha256: digest_->update(bytes); return;
+    case ChecksumAlgorithm::sha256:
+      digest_->update(bytes);
+      return;
   }
 }
 

@@ -75,7 +75,8 @@ Error ChunkedDecoder::step(char c) {
       if (line_.size() >= kChunkHeaderBytesMax) return kFramingBroken;
       line_ += c;
       return {};
-    case Stage::payload: return kFramingBroken;  // feed() takes payload itself
+    case Stage::payload:
+      return kFramingBroken;  // feed() takes payload itself
     case Stage::payload_cr:
       if (c != '\r') return kFramingBroken;
       stage_ = Stage::payload_lf;
@@ -97,7 +98,8 @@ Error ChunkedDecoder::step(char c) {
       if (c != '\n') return kFramingBroken;
       stage_ = Stage::closed;
       return {};
-    case Stage::closed: return kFramingBroken;
+    case Stage::closed:
+      return kFramingBroken;
   }
   return kFramingBroken;
 }
@@ -182,7 +184,8 @@ Error ChunkedDecoder::end_of_trailer() {
     stage_ = Stage::end;
     return {};
   }
-  // A signed trailer may be set off from its signature by a blank line; anything else that is missing is missing.
+  // A signed trailer may be set off from its signature by a blank line; anything else that is missing is
+  // missing.
   const bool signature_follows = options_.signing && trailer_seen_ && !trailer_signed_;
   return signature_follows ? Error{} : kTrailerBroken;
 }

@@ -2,11 +2,13 @@
 //
 //   hex-size [;chunk-signature=64-hex] CRLF bytes CRLF ... 0 [;chunk-signature=..] CRLF trailer lines CRLF
 //
-// Bounds   a chunk header is at most kChunkHeaderBytesMax, the trailer kTrailerBytesMax; the decoded bytes never
+// Bounds   a chunk header is at most kChunkHeaderBytesMax, the trailer kTrailerBytesMax; the decoded bytes
+// never
 //          exceed the declared length.
-// Errors   incomplete_body (framing), malformed_trailer, signature_does_not_match: as S3Error codes. After an error the
-//          decoder is not fed again. Payload of a chunk is handed out before its signature is known: the caller makes
-//          nothing visible before finish() has succeeded.
+// Errors   incomplete_body (framing), malformed_trailer, signature_does_not_match: as S3Error codes. After an
+// error the
+//          decoder is not fed again. Payload of a chunk is handed out before its signature is known: the
+//          caller makes nothing visible before finish() has succeeded.
 #pragma once
 
 #include <cstdint>
@@ -55,7 +57,7 @@ class ChunkedDecoder {
 
   Options options_;
   Stage stage_ = Stage::size_line;
-  std::string line_;               // the chunk header or trailer line so far
+  std::string line_;  // the chunk header or trailer line so far
   std::size_t trailer_bytes_ = 0;
   std::uint64_t chunk_left_ = 0;
   std::uint64_t decoded_ = 0;

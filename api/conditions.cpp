@@ -15,7 +15,8 @@ struct Names {
 
 constexpr Names kReadNames = {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since"};
 constexpr Names kSourceNames = {"x-amz-copy-source-if-match", "x-amz-copy-source-if-none-match",
-                                "x-amz-copy-source-if-modified-since", "x-amz-copy-source-if-unmodified-since"};
+                                "x-amz-copy-source-if-modified-since",
+                                "x-amz-copy-source-if-unmodified-since"};
 
 std::optional<std::int64_t> date_of(std::optional<std::string_view> header) {
   if (!header) return std::nullopt;

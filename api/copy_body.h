@@ -1,4 +1,5 @@
-// CopyBody: a stored object, or a range of it, as the body of a new object or part. Hashes the bytes on their way.
+// CopyBody: a stored object, or a range of it, as the body of a new object or part. Hashes the bytes on their
+// way.
 //
 // Lifetime  the OpenObject outlives it. Threads: one task.
 #pragma once

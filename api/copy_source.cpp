@@ -46,7 +46,8 @@ Task<Outcome<std::unique_ptr<storage::OpenObject>>> open_copy_source(Call& call)
   if (!object) co_return Failure(object.error()).with("Key", source->key);
   std::string_view condition;
   if (judge_read(call, "x-amz-copy-source-", *(*object)->info(), &condition) != ReadVerdict::proceed) {
-    co_return Failure(S3Error::precondition_failed).with("Condition", "x-amz-copy-source-" + std::string(condition));
+    co_return Failure(S3Error::precondition_failed)
+        .with("Condition", "x-amz-copy-source-" + std::string(condition));
   }
   co_return std::move(*object);
 }

@@ -5,7 +5,8 @@
 
 namespace api {
 
-// "/bucket/key?versionId=null", percent-decoded once, the first slash optional. Errors: InvalidArgument, NoSuchVersion.
+// "/bucket/key?versionId=null", percent-decoded once, the first slash optional. Errors: InvalidArgument,
+// NoSuchVersion.
 Outcome<storage::ObjectKey> parse_copy_source(std::string_view header);
 
 // Opens the source that the request names and judges its conditions. Errors: AccessDenied, InvalidArgument,

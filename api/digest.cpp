@@ -60,7 +60,8 @@ Digest::Digest(Kind kind) : kind_(kind), context_(EVP_MD_CTX_new()) {
 
 Digest::~Digest() { EVP_MD_CTX_free(context_); }
 
-Digest::Digest(Digest&& other) noexcept : kind_(other.kind_), context_(std::exchange(other.context_, nullptr)) {}
+Digest::Digest(Digest&& other) noexcept
+    : kind_(other.kind_), context_(std::exchange(other.context_, nullptr)) {}
 
 Digest& Digest::operator=(Digest&& other) noexcept {
   std::swap(kind_, other.kind_);

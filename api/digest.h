@@ -35,7 +35,8 @@ class Digest {
   evp_md_ctx_st* context_;
 };
 
-// The ETag's hash. A class of its own, since many streams of one thread can be hashed side by side in SIMD lanes.
+// The ETag's hash. A class of its own, since many streams of one thread can be hashed side by side in SIMD
+// lanes.
 class Md5 {
  public:
   void update(std::span<const std::byte> bytes) { digest_.update(bytes); }

@@ -60,7 +60,9 @@ constexpr std::array<Default, 5> kDefaults = {{
     {"x-amz-storage-class", {"STANDARD", "STANDARD"}},
 }};
 
-Failure refused(std::string_view name) { return Failure(S3Error::not_implemented).with("Header", to_lower(name)); }
+Failure refused(std::string_view name) {
+  return Failure(S3Error::not_implemented).with("Header", to_lower(name));
+}
 
 Outcome<> check_write(const Route& route, std::string_view name, std::string_view value) {
   const std::string lower = to_lower(name);
@@ -77,7 +79,8 @@ Outcome<> check_write(const Route& route, std::string_view name, std::string_vie
   return refused(name);
 }
 
-// What a read asks for is at most left out of the answer, but for keys of encryption: the bytes would be others.
+// What a read asks for is at most left out of the answer, but for keys of encryption: the bytes would be
+// others.
 Outcome<> check_read(std::string_view name) {
   if (starts_with_caseless(name, "x-amz-server-side-encryption-customer-")) return refused(name);
   return done();

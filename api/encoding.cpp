@@ -151,12 +151,15 @@ std::optional<std::string> from_base64(std::string_view text) {
   return decode_base64(text, kFromBase64);
 }
 
-std::optional<std::string> from_base64url(std::string_view text) { return decode_base64(text, kFromBase64Url); }
+std::optional<std::string> from_base64url(std::string_view text) {
+  return decode_base64(text, kFromBase64Url);
+}
 
 std::optional<std::string> percent_decode(std::string_view text, Plus plus) {
   // Most names and keys have nothing to decode.
   const bool escaped = text.find('%') != std::string_view::npos;
-  if (!escaped && (plus == Plus::literal || text.find('+') == std::string_view::npos)) return std::string(text);
+  if (!escaped && (plus == Plus::literal || text.find('+') == std::string_view::npos))
+    return std::string(text);
   std::string out;
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {

@@ -1,4 +1,5 @@
-// Encodings of the wire: hex, base64, percent, UTF-8. Pure; decoders are strict and refuse what they do not know.
+// Encodings of the wire: hex, base64, percent, UTF-8. Pure; decoders are strict and refuse what they do not
+// know.
 #pragma once
 
 #include <cstdint>

@@ -20,7 +20,8 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
     {authorization_query_parameters, "AuthorizationQueryParametersError", 400,
      "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, "
      "X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."},
-    {bad_digest, "BadDigest", 400, "The Content-MD5 or checksum value that you specified did not match what we received."},
+    {bad_digest, "BadDigest", 400,
+     "The Content-MD5 or checksum value that you specified did not match what we received."},
     {bad_request, "BadRequest", 400, "Insufficient information. Origin request header needed."},
     {bucket_already_exists, "BucketAlreadyExists", 409,
      "The requested bucket name is not available. Select a different name and try again."},
@@ -29,8 +30,10 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
     {bucket_not_empty, "BucketNotEmpty", 409, "The bucket that you tried to delete is not empty."},
     {conditional_request_conflict, "ConditionalRequestConflict", 409,
      "A conflicting operation occurred during this conditional request. Retry it."},
-    {entity_too_large, "EntityTooLarge", 400, "Your proposed upload exceeds the maximum allowed object size."},
-    {entity_too_small, "EntityTooSmall", 400, "Your proposed upload is smaller than the minimum allowed object size."},
+    {entity_too_large, "EntityTooLarge", 400,
+     "Your proposed upload exceeds the maximum allowed object size."},
+    {entity_too_small, "EntityTooSmall", 400,
+     "Your proposed upload is smaller than the minimum allowed object size."},
     {incomplete_body, "IncompleteBody", 400,
      "You did not provide the number of bytes that the request declared, or its framing is broken."},
     // 507 is the one 5xx that no SDK retries: more requests do not make more space.
@@ -45,7 +48,8 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
     {invalid_location_constraint, "InvalidLocationConstraint", 400,
      "The specified location (Region) constraint is not valid."},
     {invalid_part, "InvalidPart", 400,
-     "One or more of the specified parts could not be found. The part might not have been uploaded, or its entity "
+     "One or more of the specified parts could not be found. The part might not have been uploaded, or its "
+     "entity "
      "tag might not match."},
     {invalid_part_order, "InvalidPartOrder", 400,
      "The list of parts was not in ascending order. Parts must be ordered by part number."},
@@ -58,12 +62,15 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
     {key_too_long, "KeyTooLongError", 400, "Your key is too long."},
     {malformed_acl, "MalformedACLError", 400, "The ACL that you provided was not well formed."},
     {malformed_trailer, "MalformedTrailerError", 400,
-     "The request contained trailing data that was not well-formed or did not conform to our published schema."},
+     "The request contained trailing data that was not well-formed or did not conform to our published "
+     "schema."},
     {malformed_xml, "MalformedXML", 400,
      "The XML that you provided was not well formed or did not validate against our published schema."},
     {max_message_length_exceeded, "MaxMessageLengthExceeded", 400, "Your request was too large."},
-    {metadata_too_large, "MetadataTooLarge", 400, "Your metadata headers exceed the maximum allowed metadata size."},
-    {method_not_allowed, "MethodNotAllowed", 405, "The specified method is not allowed against this resource."},
+    {metadata_too_large, "MetadataTooLarge", 400,
+     "Your metadata headers exceed the maximum allowed metadata size."},
+    {method_not_allowed, "MethodNotAllowed", 405,
+     "The specified method is not allowed against this resource."},
     {missing_content_length, "MissingContentLength", 411, "You must provide the Content-Length HTTP header."},
     {missing_request_body, "MissingRequestBodyError", 400, "Request body is empty."},
     {no_such_bucket, "NoSuchBucket", 404, "The specified bucket does not exist"},
@@ -76,12 +83,14 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
      "The public access block configuration was not found"},
     {no_such_tag_set, "NoSuchTagSet", 404, "The TagSet does not exist"},
     {no_such_upload, "NoSuchUpload", 404,
-     "The specified multipart upload does not exist. The upload ID might not be valid, or the multipart upload "
+     "The specified multipart upload does not exist. The upload ID might not be valid, or the multipart "
+     "upload "
      "might have been aborted or completed."},
     {no_such_version, "NoSuchVersion", 404, "The specified version does not exist."},
     {no_such_website_configuration, "NoSuchWebsiteConfiguration", 404,
      "The specified bucket does not have a website configuration"},
-    {not_implemented, "NotImplemented", 501, "A header or parameter that you provided implies functionality that is not implemented."},
+    {not_implemented, "NotImplemented", 501,
+     "A header or parameter that you provided implies functionality that is not implemented."},
     {object_lock_configuration_not_found, "ObjectLockConfigurationNotFoundError", 404,
      "Object Lock configuration does not exist for this bucket"},
     {operation_aborted, "OperationAborted", 409,
@@ -100,7 +109,8 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
      "The server side encryption configuration was not found"},
     {service_unavailable, "ServiceUnavailable", 503, "Service is unable to handle request."},
     {signature_does_not_match, "SignatureDoesNotMatch", 403,
-     "The request signature that the server calculated does not match the signature that you provided. Check your "
+     "The request signature that the server calculated does not match the signature that you provided. Check "
+     "your "
      "secret key and signing method."},
     {slow_down, "SlowDown", 503, "Please reduce your request rate."},
     {sha256_mismatch, "XAmzContentSHA256Mismatch", 400,
@@ -126,27 +136,46 @@ class S3Category final : public boost::system::error_category {
 S3Error error_from_store(storage::Errc code) {
   using storage::Errc;
   switch (code) {
-    case Errc::not_found: return no_such_key;
-    case Errc::conflict: return operation_aborted;
-    case Errc::no_space: return insufficient_storage;
-    case Errc::overloaded: return slow_down;
+    case Errc::not_found:
+      return no_such_key;
+    case Errc::conflict:
+      return operation_aborted;
+    case Errc::no_space:
+      return insufficient_storage;
+    case Errc::overloaded:
+      return slow_down;
     case Errc::read_only:
-    case Errc::shutting_down: return service_unavailable;
-    case Errc::invalid_argument: return invalid_argument;
-    case Errc::too_large: return entity_too_large;
-    case Errc::bucket_not_found: return no_such_bucket;
-    case Errc::bucket_exists: return bucket_already_exists;
-    case Errc::bucket_not_empty: return S3Error::bucket_not_empty;
-    case Errc::upload_not_found: return no_such_upload;
-    case Errc::part_not_found: return invalid_part;
-    case Errc::part_order: return invalid_part_order;
-    case Errc::part_too_small: return entity_too_small;
-    case Errc::precondition_failed: return S3Error::precondition_failed;
-    case Errc::conditional_conflict: return conditional_request_conflict;
+    case Errc::shutting_down:
+      return service_unavailable;
+    case Errc::invalid_argument:
+      return invalid_argument;
+    case Errc::too_large:
+      return entity_too_large;
+    case Errc::bucket_not_found:
+      return no_such_bucket;
+    case Errc::bucket_exists:
+      return bucket_already_exists;
+    case Errc::bucket_not_empty:
+      return S3Error::bucket_not_empty;
+    case Errc::upload_not_found:
+      return no_such_upload;
+    case Errc::part_not_found:
+      return invalid_part;
+    case Errc::part_order:
+      return invalid_part_order;
+    case Errc::part_too_small:
+      return entity_too_small;
+    case Errc::precondition_failed:
+      return S3Error::precondition_failed;
+    case Errc::conditional_conflict:
+      return conditional_request_conflict;
     case Errc::size_mismatch:
-    case Errc::checksum_type_mismatch: return invalid_request;
-    case Errc::checksum_mismatch: return bad_digest;
-    case Errc::snapshot_expired: return slow_down;
+    case Errc::checksum_type_mismatch:
+      return invalid_request;
+    case Errc::checksum_mismatch:
+      return bad_digest;
+    case Errc::snapshot_expired:
+      return slow_down;
     // A success that arrives as an error, damage and lost drives are our faults, whatever the client does.
     case Errc::ok:
     case Errc::corrupt_record:
@@ -154,7 +183,8 @@ S3Error error_from_store(storage::Errc code) {
     case Errc::io_error:
     case Errc::drive_lost:
     case Errc::unsupported:
-    case Errc::bound_exceeded: return internal_error;
+    case Errc::bound_exceeded:
+      return internal_error;
   }
   return internal_error;
 }
@@ -162,8 +192,10 @@ S3Error error_from_store(storage::Errc code) {
 S3Error error_from_body(BodyErrc code) {
   switch (code) {
     case BodyErrc::http_body_truncated:
-    case BodyErrc::http_body_malformed: return incomplete_body;
-    case BodyErrc::http_body_timeout: return request_timeout;
+    case BodyErrc::http_body_malformed:
+      return incomplete_body;
+    case BodyErrc::http_body_timeout:
+      return request_timeout;
   }
   return internal_error;
 }
@@ -189,7 +221,8 @@ boost::system::error_code make_error_code(S3Error error) noexcept {
 
 S3Error error_from(const boost::system::error_code& code) {
   if (code.category() == s3_category()) return static_cast<S3Error>(code.value());
-  if (code.category() == storage::store_category()) return error_from_store(static_cast<storage::Errc>(code.value()));
+  if (code.category() == storage::store_category())
+    return error_from_store(static_cast<storage::Errc>(code.value()));
   if (code.category() == make_error_code(BodyErrc::http_body_truncated).category()) {
     return error_from_body(static_cast<BodyErrc>(code.value()));
   }

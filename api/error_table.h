@@ -1,7 +1,7 @@
 // The error table: every failure that a client can see, its S3 code, HTTP status and sentence.
 //
-// S3Error is also a boost error_code of its own category, so that what a body turns out to be (a bad digest, broken
-// framing) travels through ObjectStore::put unchanged and comes out as the right S3 answer.
+// S3Error is also a boost error_code of its own category, so that what a body turns out to be (a bad digest,
+// broken framing) travels through ObjectStore::put unchanged and comes out as the right S3 answer.
 #pragma once
 
 #include <boost/system/error_code.hpp>
@@ -103,7 +103,8 @@ class Failure {
   Failure(S3Error failure_error) : error_(failure_error) {}  // NOLINT(google-explicit-constructor)
   Failure(S3Error failure_error, std::string failure_message)
       : error_(failure_error), message_(std::move(failure_message)) {}
-  Failure(const boost::system::error_code& code) : error_(error_from(code)) {}  // NOLINT(google-explicit-constructor)
+  Failure(const boost::system::error_code& code)
+      : error_(error_from(code)) {}  // NOLINT(google-explicit-constructor)
 
   // A further element of the error document, such as <Key>.
   Failure with(std::string_view name, std::string_view value) &&;

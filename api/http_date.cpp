@@ -103,8 +103,8 @@ std::optional<std::int64_t> parse_asctime(std::string_view text) {
   Civil civil;
   if (!take_month(text, civil.month) || !take(text, " ")) return std::nullopt;
   const std::size_t width = take(text, " ") ? 1 : 2;
-  if (!take_number(text, width, civil.day) || !take(text, " ") || !take_time(text, civil) || !take(text, " ") ||
-      !take_year(text, civil) || !text.empty()) {
+  if (!take_number(text, width, civil.day) || !take(text, " ") || !take_time(text, civil) ||
+      !take(text, " ") || !take_year(text, civil) || !text.empty()) {
     return std::nullopt;
   }
   return seconds_from(civil);
@@ -121,9 +121,11 @@ std::optional<std::int64_t> parse_day_first(std::string_view text) {
   if (!take_number(text, width, civil.day)) return std::nullopt;
   if (take(text, "-")) {
     unsigned year = 0;
-    if (!take_month(text, civil.month) || !take(text, "-") || !take_number(text, 2, year)) return std::nullopt;
+    if (!take_month(text, civil.month) || !take(text, "-") || !take_number(text, 2, year))
+      return std::nullopt;
     civil.year = static_cast<int>(year < 70 ? 2000 + year : 1900 + year);
-  } else if (!take(text, " ") || !take_month(text, civil.month) || !take(text, " ") || !take_year(text, civil)) {
+  } else if (!take(text, " ") || !take_month(text, civil.month) || !take(text, " ") ||
+             !take_year(text, civil)) {
     return std::nullopt;
   }
   if (!take(text, " ") || !take_time(text, civil) || !take(text, " ") || !take_zone(text) || !text.empty()) {

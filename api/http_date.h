@@ -19,6 +19,6 @@ std::string amz_date(std::int64_t unix_ms);
 // Seconds since 1970; nullopt for what is not a date of that form.
 std::optional<std::int64_t> parse_http_date(std::string_view text);  // RFC 1123, RFC 850 and asctime
 std::optional<std::int64_t> parse_amz_date(std::string_view text);
-std::optional<std::int64_t> parse_iso_date(std::string_view text);   // UTC, with or without fraction
+std::optional<std::int64_t> parse_iso_date(std::string_view text);  // UTC, with or without fraction
 
 }  // namespace api

@@ -32,7 +32,8 @@ constexpr SystemHeader kSystemHeaders[] = {
     {"x-amz-website-redirect-location", "", &Attributes::website_redirect},
 };
 
-Outcome<> add_metadata(std::string_view header, std::string_view value, std::size_t& total, Attributes& attributes) {
+Outcome<> add_metadata(std::string_view header, std::string_view value, std::size_t& total,
+                       Attributes& attributes) {
   std::string name = to_lower(header.substr(kMetadataPrefix.size()));
   if (name.empty() || !is_header_safe(name) || !is_header_safe(value)) {
     return invalid_argument(header, value, "A metadata header is not valid");
@@ -83,7 +84,8 @@ Outcome<Attributes> read_attributes(const Call& call) {
   }
   for (const QueryParameter& parameter : call.target.query) {
     if (!starts_with_caseless(parameter.name, kMetadataPrefix)) continue;
-    if (auto added = add_metadata(parameter.name, parameter.value, total, attributes); !added) return added.error();
+    if (auto added = add_metadata(parameter.name, parameter.value, total, attributes); !added)
+      return added.error();
   }
   if (const auto tagging = call.header("x-amz-tagging")) {
     auto tags = parse_tag_header(*tagging);
@@ -135,7 +137,8 @@ void add_checksum_header(const storage::Checksum& checksum, Response& response) 
 
 void add_checksum_headers(const storage::ObjectInfo& info, Response& response) {
   if (info.checksum.algorithm == ChecksumAlgorithm::none) return;
-  response.add_header(checksum_header(info.checksum.algorithm), checksum_text(info.checksum, parts_count(info)));
+  response.add_header(checksum_header(info.checksum.algorithm),
+                      checksum_text(info.checksum, parts_count(info)));
   response.add_header("x-amz-checksum-type", checksum_type_name(info.checksum.type));
 }
 

@@ -1,18 +1,20 @@
-// What travels in the headers of an object: attributes on the way in, everything about a version on the way out.
+// What travels in the headers of an object: attributes on the way in, everything about a version on the way
+// out.
 #pragma once
 
 #include "api/call.h"
 
 namespace api {
 
-// Content type and its kin, x-amz-meta-*, x-amz-tagging. Errors: InvalidArgument, InvalidTag, MetadataTooLarge.
+// Content type and its kin, x-amz-meta-*, x-amz-tagging. Errors: InvalidArgument, InvalidTag,
+// MetadataTooLarge.
 Outcome<storage::Attributes> read_attributes(const Call& call);
 
 // `Content-Encoding` without aws-chunked, which frames the transfer and is no property of the object.
 std::string stored_content_encoding(std::string_view header);
 
-// ETag, Last-Modified, attributes and metadata of `info`. `response-*` parameters override. Errors: InvalidArgument,
-// InvalidRequest (overrides in an anonymous request).
+// ETag, Last-Modified, attributes and metadata of `info`. `response-*` parameters override. Errors:
+// InvalidArgument, InvalidRequest (overrides in an anonymous request).
 Outcome<> add_object_headers(const Call& call, const storage::ObjectInfo& info, Response& response);
 
 // x-amz-checksum-* and -type of a whole object.

@@ -1,4 +1,5 @@
-// RequestTarget: the path and query of a request, percent-decoded once. `//`, `/./` and `%2F` are bytes of a key.
+// RequestTarget: the path and query of a request, percent-decoded once. `//`, `/./` and `%2F` are bytes of a
+// key.
 //
 // Lifetime  holds views of the request's target; the request outlives it.
 #pragma once
@@ -30,9 +31,9 @@ struct RequestTarget {
   bool has(std::string_view name) const { return parameter(name).has_value(); }
 };
 
-// `host` is the Host header as received; a name of the form BUCKET.domain, for a domain of `domains` or `localhost`,
-// names the bucket. Errors: InvalidURI (broken escapes, a key that is not UTF-8 or holds NUL, U+FFFE or U+FFFF, which
-// no XML listing can carry), KeyTooLongError.
+// `host` is the Host header as received; a name of the form BUCKET.domain, for a domain of `domains` or
+// `localhost`, names the bucket. Errors: InvalidURI (broken escapes, a key that is not UTF-8 or holds NUL,
+// U+FFFE or U+FFFF, which no XML listing can carry), KeyTooLongError.
 Outcome<RequestTarget> parse_target(std::string_view target, std::string_view host,
                                     std::span<const std::string> domains);
 

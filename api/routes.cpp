@@ -9,6 +9,8 @@
 namespace api {
 namespace {
 
+// A row a line, so that the table can be read as one.
+// clang-format off
 constexpr Route kRoutes[] = {
     {.method = "GET", .scope = Scope::service, .operation = "ListBuckets", .handler = list_buckets, .needs_bucket = false},
 
@@ -60,9 +62,10 @@ constexpr Route kRoutes[] = {
     {.method = "GET", .scope = Scope::object, .sub_resource = "legal-hold", .operation = "GetObjectLegalHold", .handler = get_unconfigured},
     {.method = "GET", .scope = Scope::object, .sub_resource = "torrent", .operation = "GetObjectTorrent", .handler = get_unconfigured},
 };
+// clang-format on
 
-// The sub-resources of S3 and the methods that S3 has for them: what is here but not in the table above is not built
-// (501); a method that is not here is wrong (405); a name of the other scope is misplaced (400).
+// The sub-resources of S3 and the methods that S3 has for them: what is here but not in the table above is
+// not built (501); a method that is not here is wrong (405); a name of the other scope is misplaced (400).
 struct SubResource {
   std::string_view name;
   std::string_view bucket_methods;
@@ -133,9 +136,12 @@ Scope scope_of(const RequestTarget& target) {
 
 std::string_view plain_methods(Scope scope) {
   switch (scope) {
-    case Scope::service: return "GET";
-    case Scope::bucket: return "GET, HEAD, PUT, DELETE";
-    case Scope::object: return "GET, HEAD, PUT, DELETE";
+    case Scope::service:
+      return "GET";
+    case Scope::bucket:
+      return "GET, HEAD, PUT, DELETE";
+    case Scope::object:
+      return "GET, HEAD, PUT, DELETE";
   }
   return {};
 }
@@ -167,7 +173,8 @@ Outcome<const SubResource*> select_sub_resource(const RequestTarget& target) {
 }
 
 // Parts and uploads that are half said must never become plain objects.
-Outcome<> check_misplaced(std::string_view method, Scope scope, const SubResource* sub, const RequestTarget& target) {
+Outcome<> check_misplaced(std::string_view method, Scope scope, const SubResource* sub,
+                          const RequestTarget& target) {
   if (sub != nullptr) {
     const std::string_view here = scope == Scope::object   ? sub->object_methods
                                   : scope == Scope::bucket ? sub->bucket_methods
@@ -214,9 +221,12 @@ Outcome<const Route*> find_route(std::string_view method, const RequestTarget& t
   if (auto placed = check_misplaced(method, scope, sub, target); !placed) return placed.error();
 
   const std::string_view sub_name = sub != nullptr ? sub->name : std::string_view{};
-  const bool copies = copy && scope == Scope::object && method == "PUT" && (sub == nullptr || sub_name == "uploadId");
+  const bool copies =
+      copy && scope == Scope::object && method == "PUT" && (sub == nullptr || sub_name == "uploadId");
   for (const Route& route : kRoutes) {
-    if (route.scope != scope || route.method != method || route.sub_resource != sub_name || route.copy != copies) continue;
+    if (route.scope != scope || route.method != method || route.sub_resource != sub_name ||
+        route.copy != copies)
+      continue;
     if (auto checked = check_parameters(route, target); !checked) return checked.error();
     return &route;
   }

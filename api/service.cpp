@@ -25,15 +25,18 @@ Failure with_context(Failure failure, const RequestTarget& target) {
       if (lacks("Key")) return std::move(failure).with("Key", target.key);
       break;
     case S3Error::no_such_upload:
-      if (lacks("UploadId")) return std::move(failure).with("UploadId", target.parameter("uploadId").value_or(""));
+      if (lacks("UploadId"))
+        return std::move(failure).with("UploadId", target.parameter("uploadId").value_or(""));
       break;
     case S3Error::precondition_failed:
       if (lacks("Condition")) return std::move(failure).with("Condition", "If-Match");
       break;
     // Clients that are told to wait want to know how long.
     case S3Error::slow_down:
-    case S3Error::service_unavailable: return std::move(failure).with_header("Retry-After", "1");
-    default: break;
+    case S3Error::service_unavailable:
+      return std::move(failure).with_header("Retry-After", "1");
+    default:
+      break;
   }
   return failure;
 }
@@ -50,7 +53,8 @@ Response error_response(const Request& request, const Failure& failure) {
     return response;
   }
   response.add_header("Content-Type", "application/xml");
-  response.text = error_document(failure, request.target.substr(0, request.target.find('?')), request.request_id);
+  response.text =
+      error_document(failure, request.target.substr(0, request.target.find('?')), request.request_id);
   response.content_length = response.text.size();
   return response;
 }
@@ -88,7 +92,8 @@ bool reads_an_object(const Request& request, const RequestTarget& target) {
 
 }  // namespace
 
-// Everything that can be said about a request before the store is asked: who, what, and whether that exists here.
+// Everything that can be said about a request before the store is asked: who, what, and whether that exists
+// here.
 Outcome<> Service::State::admit(Call& call) {
   const Request& request = call.request;
   auto target = parse_target(request.target, request.header("host").value_or(""), options.domains);
@@ -120,7 +125,8 @@ Outcome<> Service::State::admit(Call& call) {
 Task<Outcome<>> Service::State::enter_bucket(Call& call) {
   const auto expected = call.header("x-amz-expected-bucket-owner");
   if (!call.route->needs_bucket) {
-    if (expected && !call.target.bucket.empty() && *expected != call.user().id) co_return S3Error::access_denied;
+    if (expected && !call.target.bucket.empty() && *expected != call.user().id)
+      co_return S3Error::access_denied;
     co_return done();
   }
   // The benchmark's anonymous reads have no owner to compare; the read itself finds a missing bucket.
@@ -153,9 +159,10 @@ Task<Response> Service::handle(const Request& request, HttpBody& body) {
   } else {
     const Failure failure = with_context(outcome.error(), call.target);
     if (error_row(failure.error()).status >= 500 && failure.error() != S3Error::not_implemented) {
-      storage::log_warn("request_failed", {{"request_id", request.request_id},
-                                           {"operation", call.route != nullptr ? call.route->operation : "none"},
-                                           {"code", error_row(failure.error()).code}});
+      storage::log_warn("request_failed",
+                        {{"request_id", request.request_id},
+                         {"operation", call.route != nullptr ? call.route->operation : "none"},
+                         {"code", error_row(failure.error()).code}});
     }
     response = error_response(request, failure);
   }

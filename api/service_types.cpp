@@ -10,9 +10,12 @@ class BodyCategory final : public boost::system::error_category {
   const char* name() const noexcept override { return "http_body"; }
   std::string message(int value) const override {
     switch (static_cast<BodyErrc>(value)) {
-      case BodyErrc::http_body_truncated: return "the body was cut short";
-      case BodyErrc::http_body_timeout: return "the body stalled";
-      case BodyErrc::http_body_malformed: return "the body's framing is broken";
+      case BodyErrc::http_body_truncated:
+        return "the body was cut short";
+      case BodyErrc::http_body_timeout:
+        return "the body stalled";
+      case BodyErrc::http_body_malformed:
+        return "the body's framing is broken";
     }
     return "unknown error";
   }

@@ -19,17 +19,18 @@ constexpr std::string_view kStreamingSignedTrailer = "STREAMING-AWS4-HMAC-SHA256
 constexpr std::string_view kStreamingUnsignedTrailer = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
 
 bool is_hex(std::string_view text, std::size_t length) {
-  return text.size() == length && std::all_of(text.begin(), text.end(), [](char c) { return hex_digit(c) >= 0; });
+  return text.size() == length &&
+         std::all_of(text.begin(), text.end(), [](char c) { return hex_digit(c) >= 0; });
 }
 
-// The signing keys in use. A slot is found by the hash of (user, date, region) and holds one key, so the cache has a
-// fixed size; two that share a slot replace each other, which costs four HMACs and nothing else.
+// The signing keys in use. A slot is found by the hash of (user, date, region) and holds one key, so the
+// cache has a fixed size; two that share a slot replace each other, which costs four HMACs and nothing else.
 class SigningKeyCache {
  public:
   Sha256Digest get(const User& user, std::string_view date, std::string_view region) {
     const std::size_t index =
-        (reinterpret_cast<std::uintptr_t>(&user) / sizeof(User) * 31 + std::hash<std::string_view>{}(date) * 7 +
-         std::hash<std::string_view>{}(region)) %
+        (reinterpret_cast<std::uintptr_t>(&user) / sizeof(User) * 31 +
+         std::hash<std::string_view>{}(date) * 7 + std::hash<std::string_view>{}(region)) %
         slots_.size();
     {
       const std::lock_guard lock(mutex_);
@@ -72,13 +73,13 @@ Failure sigv2_refused() {
 struct Authenticator::Signed {
   bool query_form = false;
   std::string_view access_key;
-  std::string_view date;     // of the scope, YYYYMMDD
+  std::string_view date;  // of the scope, YYYYMMDD
   std::string_view region;
   std::string_view service;
-  std::string_view scope;    // date/region/service/aws4_request
+  std::string_view scope;  // date/region/service/aws4_request
   std::string_view signed_headers;
   std::string_view signature;
-  std::string timestamp;     // YYYYMMDDTHHMMSSZ
+  std::string timestamp;  // YYYYMMDDTHHMMSSZ
   std::int64_t time_s = 0;
   std::uint64_t expires_s = 0;  // of the query form
   std::string_view payload_hash;
@@ -161,9 +162,10 @@ Outcome<Authenticator::Signed> Authenticator::parse_header(const Request& reques
     }
   }
   if (credential.empty() || claim.signed_headers.empty() || claim.signature.empty()) {
-    return Failure(S3Error::authorization_header_malformed,
-                   "The authorization header is malformed; the authorization header requires three components: "
-                   "Credential, SignedHeaders, and Signature.");
+    return Failure(
+        S3Error::authorization_header_malformed,
+        "The authorization header is malformed; the authorization header requires three components: "
+        "Credential, SignedHeaders, and Signature.");
   }
   if (auto parsed = claim.parse_credential(credential); !parsed) return parsed.error();
 
@@ -183,7 +185,8 @@ Outcome<Authenticator::Signed> Authenticator::parse_header(const Request& reques
 
   const auto hash = request.header("x-amz-content-sha256");
   if (!hash) {
-    return Failure(S3Error::invalid_request, "Missing required header for this request: x-amz-content-sha256");
+    return Failure(S3Error::invalid_request,
+                   "Missing required header for this request: x-amz-content-sha256");
   }
   claim.payload_hash = *hash;
   return claim;
@@ -204,7 +207,8 @@ Outcome<Authenticator::Signed> Authenticator::parse_query_form(const Request& re
     return S3Error::authorization_query_parameters;
   }
   if (*algorithm != kAlgorithm) {
-    return Failure(S3Error::authorization_query_parameters, "X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"");
+    return Failure(S3Error::authorization_query_parameters,
+                   "X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"");
   }
   if (auto parsed = claim.parse_credential(*credential); !parsed) return parsed.error();
   const auto time = parse_amz_date(*date);
@@ -233,12 +237,14 @@ Outcome<Authenticator::Signed> Authenticator::parse_query_form(const Request& re
 
 Outcome<> Authenticator::check_scope(Signed& claim) const {
   if (!claim.timestamp.starts_with(claim.date) || claim.date.size() != 8) {
-    return Failure(claim.malformed(), "The authorization is malformed; the date of the credential scope is not the "
-                                      "day of the request.");
+    return Failure(claim.malformed(),
+                   "The authorization is malformed; the date of the credential scope is not the "
+                   "day of the request.");
   }
   if (claim.service != "s3") {
-    return Failure(claim.malformed(), "The authorization is malformed; incorrect service. This endpoint belongs to "
-                                      "\"s3\".");
+    return Failure(claim.malformed(),
+                   "The authorization is malformed; incorrect service. This endpoint belongs to "
+                   "\"s3\".");
   }
   claim.region_text = {};
   if (claim.region == state_->options.region) claim.region_text = state_->options.region;
@@ -266,8 +272,7 @@ Outcome<> Authenticator::check_time(const Signed& claim) const {
     return done();
   }
   if (then_ms - now_ms > kClockSkewMsMax) {
-    return Failure(S3Error::access_denied, "Request is not yet valid")
-        .with("ServerTime", iso_date(now_ms));
+    return Failure(S3Error::access_denied, "Request is not yet valid").with("ServerTime", iso_date(now_ms));
   }
   const std::int64_t end_ms = then_ms + static_cast<std::int64_t>(claim.expires_s) * 1000;
   if (now_ms > end_ms) {
@@ -308,7 +313,8 @@ Outcome<PayloadMode> payload_mode(std::string_view hash) {
   if (is_hex(hash, 64)) return PayloadMode::signed_hash;
   return Failure(S3Error::invalid_argument,
                  "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, "
-                 "STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 "
+                 "STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid "
+                 "sha256 "
                  "value.")
       .with("ArgumentName", "x-amz-content-sha256")
       .with("ArgumentValue", hash);
@@ -328,7 +334,12 @@ Outcome<> Authenticator::check_signature(const Request& request, const RequestTa
       canonical_request(request, target, claim.signed_headers, claim.payload_hash, claim.query_form);
   std::string to_sign;
   to_sign.reserve(160);
-  to_sign.append(kAlgorithm).append("\n").append(claim.timestamp).append("\n").append(claim.scope).append("\n");
+  to_sign.append(kAlgorithm)
+      .append("\n")
+      .append(claim.timestamp)
+      .append("\n")
+      .append(claim.scope)
+      .append("\n");
   append_hex(to_sign, sha256(canonical));
 
   const Sha256Digest key = state_->keys.get(*claim.user, claim.date, claim.region_text);
@@ -346,9 +357,10 @@ Outcome<Identity> Authenticator::authenticate(const Request& request, const Requ
   const auto authorization = request.header("authorization");
   if (!authorization && !has_credentials(request, target)) return Failure(S3Error::access_denied);
   if (authorization && target.has("X-Amz-Signature")) {
-    return Failure(S3Error::invalid_argument,
-                   "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "
-                   "parameter or the Authorization header should be specified");
+    return Failure(
+        S3Error::invalid_argument,
+        "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "
+        "parameter or the Authorization header should be specified");
   }
   auto parsed = authorization ? parse_header(request, *authorization) : parse_query_form(request, target);
   if (!parsed) return parsed.error();
@@ -362,7 +374,8 @@ Outcome<Identity> Authenticator::authenticate(const Request& request, const Requ
   }
   claim.user = found->second;
   // These users have no session; a token belongs to temporary credentials of somewhere else.
-  const auto token = claim.query_form ? target.parameter("X-Amz-Security-Token") : request.header("x-amz-security-token");
+  const auto token =
+      claim.query_form ? target.parameter("X-Amz-Security-Token") : request.header("x-amz-security-token");
   if (token && !token->empty()) return S3Error::invalid_token;
   if (auto checked = check_time(claim); !checked) return checked.error();
   if (auto checked = check_signed_headers(request, claim.signed_headers); !checked) return checked.error();
@@ -373,8 +386,9 @@ Outcome<Identity> Authenticator::authenticate(const Request& request, const Requ
   identity.payload = *mode;
   if (*mode == PayloadMode::signed_hash) identity.payload_sha256 = claim.payload_hash;
   if (*mode == PayloadMode::streaming_signed || *mode == PayloadMode::streaming_signed_trailer) {
-    identity.chunk_signing = ChunkSigning{state_->keys.get(*claim.user, claim.date, claim.region_text),
-                                          claim.timestamp, std::string(claim.scope), std::string(claim.signature)};
+    identity.chunk_signing =
+        ChunkSigning{state_->keys.get(*claim.user, claim.date, claim.region_text), claim.timestamp,
+                     std::string(claim.scope), std::string(claim.signature)};
   }
   return identity;
 }

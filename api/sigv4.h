@@ -1,8 +1,9 @@
 // AWS Signature Version 4: who sent this request, and did nobody change it on the way.
 //
 // Threads   any; the cache of signing keys has a lock of its own.
-// Lifetime  the users given at construction outlive the Authenticator; an Identity holds views of the request.
-// Secrets   no key, signature or derived key is ever logged. The failure document repeats what the client sent and
+// Lifetime  the users given at construction outlive the Authenticator; an Identity holds views of the
+// request. Secrets   no key, signature or derived key is ever logged. The failure document repeats what the
+// client sent and
 //           what it should have signed, never a key.
 #pragma once
 
@@ -24,7 +25,7 @@ namespace api {
 
 // What x-amz-content-sha256 announces about the body.
 enum class PayloadMode {
-  signed_hash,                 // the hex SHA-256 of the body
+  signed_hash,  // the hex SHA-256 of the body
   unsigned_payload,
   streaming_signed,            // aws-chunked, each chunk signed
   streaming_signed_trailer,    // and a signed trailer
@@ -42,7 +43,7 @@ struct ChunkSigning {
 struct Identity {
   const User* user = nullptr;  // nullptr: anonymous
   PayloadMode payload = PayloadMode::unsigned_payload;
-  std::string_view payload_sha256;  // 64 hex digits; of signed_hash only
+  std::string_view payload_sha256;            // 64 hex digits; of signed_hash only
   std::optional<ChunkSigning> chunk_signing;  // of streaming_signed and streaming_signed_trailer only
 };
 
@@ -80,8 +81,9 @@ class Authenticator {
 
 // The canonical request of `target` with the given signed headers (lower-case names separated by ';'), for
 // verification and for signing in tests. `query_form` leaves X-Amz-Signature out.
-std::string canonical_request(const Request& request, const RequestTarget& target, std::string_view signed_headers,
-                              std::string_view payload_hash, bool query_form);
+std::string canonical_request(const Request& request, const RequestTarget& target,
+                              std::string_view signed_headers, std::string_view payload_hash,
+                              bool query_form);
 
 // The signing key of a day: HMAC chain over date (YYYYMMDD), region and service s3.
 Sha256Digest signing_key(std::string_view secret, std::string_view date, std::string_view region);

@@ -66,14 +66,15 @@ void append_canonical_headers(std::string& out, const Request& request, std::str
 
 }  // namespace
 
-std::string canonical_request(const Request& request, const RequestTarget& target, std::string_view signed_headers,
-                              std::string_view payload_hash, bool query_form) {
+std::string canonical_request(const Request& request, const RequestTarget& target,
+                              std::string_view signed_headers, std::string_view payload_hash,
+                              bool query_form) {
   std::string out;
   out.reserve(512 + target.raw_path.size() + 4 * signed_headers.size());
   out += request.method;
   out += '\n';
-  // Decoding and encoding again gives one form to all spellings of a path. The key is already decoded; a bucket name
-  // in the path is spelt as it is.
+  // Decoding and encoding again gives one form to all spellings of a path. The key is already decoded; a
+  // bucket name in the path is spelt as it is.
   if (target.virtual_hosted) {
     out += '/';
     append_percent_encoded(out, target.key, Slash::keep);

@@ -36,7 +36,8 @@ Outcome<> check_tags(const storage::NameValues& tags) {
     }
     for (std::size_t j = 0; j < i; ++j) {
       if (tags[j].first == name) {
-        return Failure(S3Error::invalid_tag, "Cannot provide multiple Tags with the same key").with("TagKey", name);
+        return Failure(S3Error::invalid_tag, "Cannot provide multiple Tags with the same key")
+            .with("TagKey", name);
       }
     }
   }
@@ -47,12 +48,14 @@ Outcome<storage::NameValues> parse_tag_header(std::string_view header) {
   auto parameters = parse_query(header);
   if (!parameters) {
     return Failure(S3Error::invalid_argument,
-                   "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without "
+                   "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query "
+                   "parameters without "
                    "tag name duplicates.")
         .with("ArgumentName", "x-amz-tagging");
   }
   storage::NameValues tags;
-  for (QueryParameter& parameter : *parameters) tags.emplace_back(std::move(parameter.name), std::move(parameter.value));
+  for (QueryParameter& parameter : *parameters)
+    tags.emplace_back(std::move(parameter.name), std::move(parameter.value));
   if (auto checked = check_tags(tags); !checked) return checked.error();
   return tags;
 }

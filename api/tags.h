@@ -11,8 +11,8 @@ namespace api {
 struct XmlElement;
 class XmlWriter;
 
-// At most 10, names unique, 1 to 128 characters, values up to 256, of letters, digits, blanks and + - = . _ : / @ of
-// any script. Errors: InvalidTag.
+// At most 10, names unique, 1 to 128 characters, values up to 256, of letters, digits, blanks and + - = . _ :
+// / @ of any script. Errors: InvalidTag.
 Outcome<> check_tags(const storage::NameValues& tags);
 // "k=v&k2=v%202". Errors: InvalidArgument, InvalidTag.
 Outcome<storage::NameValues> parse_tag_header(std::string_view header);

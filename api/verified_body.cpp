@@ -16,7 +16,8 @@ VerifiedBody::VerifiedBody(HttpBody& body, BodyPlan plan)
   }
   if (plan_.md5) md5_.emplace();
   // A SHA-256 checksum is the payload hash too: hash once.
-  if (!plan_.sha256.empty() && plan_.algorithm != ChecksumAlgorithm::sha256) sha256_.emplace(Digest::Kind::sha256);
+  if (!plan_.sha256.empty() && plan_.algorithm != ChecksumAlgorithm::sha256)
+    sha256_.emplace(Digest::Kind::sha256);
 }
 
 Task<storage::Result<std::size_t>> VerifiedBody::read(std::span<std::byte> into) {
@@ -87,12 +88,14 @@ storage::Result<> VerifiedBody::verify_checksum() {
   if (!plan_.trailer_name.empty()) {
     auto sent = from_base64(decoder_->trailer_value());
     if (!sent || sent->size() != checksum_bytes(plan_.algorithm)) {
-      return refuse(S3Error::invalid_request, "Value for " + plan_.trailer_name + " trailing header is invalid.");
+      return refuse(S3Error::invalid_request,
+                    "Value for " + plan_.trailer_name + " trailing header is invalid.");
     }
     plan_.checksum = std::move(*sent);
   }
   if (!plan_.checksum.empty() && plan_.checksum != digests_.checksum.value) {
-    return refuse(S3Error::bad_digest, "The " + name + " you specified did not match the calculated checksum.");
+    return refuse(S3Error::bad_digest,
+                  "The " + name + " you specified did not match the calculated checksum.");
   }
   return storage::success();
 }

@@ -1,8 +1,10 @@
-// VerifiedBody: the bytes of a request body with aws-chunked framing taken off, and proof at the end that they are the
-// bytes the client meant: length, payload hash, Content-MD5, checksum in header or trailer, chunk and trailer
-// signatures. read() gives its final 0 only when all of it agrees, so the store names nothing before.
+// VerifiedBody: the bytes of a request body with aws-chunked framing taken off, and proof at the end that
+// they are the bytes the client meant: length, payload hash, Content-MD5, checksum in header or trailer,
+// chunk and trailer signatures. read() gives its final 0 only when all of it agrees, so the store names
+// nothing before.
 //
-// Memory    none of its own per byte: a plain body is read straight into the caller's span and hashed there while it is
+// Memory    none of its own per byte: a plain body is read straight into the caller's span and hashed there
+// while it is
 //           in cache; a framed one is unframed in place.
 // Threads   one task. Lifetime: the HttpBody outlives it.
 // Errors    S3Error codes, and BodyErrc of the HttpBody unchanged.
@@ -24,25 +26,25 @@ namespace api {
 struct BodyNeeds {
   std::uint64_t length_max = storage::kBodyBytesMax;
   S3Error too_large = S3Error::entity_too_large;  // what a longer body is
-  bool length_required = false;    // refuse a body with neither length nor chunked coding (411)
-  bool md5 = false;                // compute the MD5 even if the client sent none
-  bool checksum_headers = true;    // x-amz-checksum-* headers are about this body
+  bool length_required = false;  // refuse a body with neither length nor chunked coding (411)
+  bool md5 = false;              // compute the MD5 even if the client sent none
+  bool checksum_headers = true;  // x-amz-checksum-* headers are about this body
   ChecksumAlgorithm algorithm = ChecksumAlgorithm::none;  // computed where the client names none
 };
 
 // What the headers say about the body.
 struct BodyPlan {
   PayloadMode payload = PayloadMode::unsigned_payload;
-  std::string sha256;              // 32 raw bytes; empty: not announced
+  std::string sha256;  // 32 raw bytes; empty: not announced
   std::optional<ChunkSigning> signing;
   std::optional<std::uint64_t> length;  // of the object's bytes, without framing
   std::uint64_t length_max = 0;
   S3Error too_large = S3Error::entity_too_large;
   bool md5 = false;
-  std::string content_md5;         // 16 raw bytes; empty: not announced
+  std::string content_md5;  // 16 raw bytes; empty: not announced
   ChecksumAlgorithm algorithm = ChecksumAlgorithm::none;
-  std::string checksum;            // raw value of the header; empty: none or in the trailer
-  std::string trailer_name;        // lower case; empty: none declared
+  std::string checksum;      // raw value of the header; empty: none or in the trailer
+  std::string trailer_name;  // lower case; empty: none declared
 
   bool framed() const {
     return payload != PayloadMode::signed_hash && payload != PayloadMode::unsigned_payload;

@@ -17,7 +17,8 @@ Task<Outcome<XmlElement>> read_xml_body(Call& call, XmlBodyNeeds needs) {
   }
   // The last byte finds the end of a body without a length.
   const std::size_t expected = static_cast<std::size_t>(plan->length.value_or(needs.length_max)) + 1;
-  const std::size_t wanted = std::min<std::size_t>(std::max<std::size_t>(expected, 4096), storage::io::kMaxBufferBytes);
+  const std::size_t wanted =
+      std::min<std::size_t>(std::max<std::size_t>(expected, 4096), storage::io::kMaxBufferBytes);
   auto buffer = co_await call.store.request_pool().take(wanted, kBufferWaitMs);
   if (!buffer) co_return buffer.error();
 

@@ -8,11 +8,11 @@
 namespace api {
 
 struct XmlBodyNeeds {
-  std::string_view root;           // required name of the root element
+  std::string_view root;  // required name of the root element
   std::size_t length_max = 0;
-  bool checksum_headers = true;    // false where x-amz-checksum-* headers speak about an object, not this body
-  bool integrity_required = false; // refuse a body that nothing vouches for
-  bool may_be_empty = false;       // an empty body gives an element without a name
+  bool checksum_headers = true;  // false where x-amz-checksum-* headers speak about an object, not this body
+  bool integrity_required = false;  // refuse a body that nothing vouches for
+  bool may_be_empty = false;        // an empty body gives an element without a name
 };
 
 // Nothing is parsed before the body is verified. Errors: MalformedXML, MissingRequestBodyError,

@@ -26,7 +26,9 @@ struct Builder {
   }
 };
 
-bool is_white_space(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
+bool is_white_space(std::string_view text) {
+  return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
+}
 
 void on_start(void* data, const XML_Char* name, const XML_Char** /*attributes*/) {
   Builder& builder = *static_cast<Builder*>(data);
@@ -85,7 +87,8 @@ std::size_t XmlElement::count(std::string_view name_wanted) const {
 
 Outcome<XmlElement> parse_xml(std::string_view text, std::string_view root) {
   // S3 speaks UTF-8; a declaration of another encoding is overridden here, not obeyed.
-  const std::unique_ptr<std::remove_pointer_t<XML_Parser>, FreeParser> parser(XML_ParserCreateNS("UTF-8", kSeparator));
+  const std::unique_ptr<std::remove_pointer_t<XML_Parser>, FreeParser> parser(
+      XML_ParserCreateNS("UTF-8", kSeparator));
   CHECK(parser != nullptr);
   Builder builder;
   builder.parser = parser.get();

@@ -1,5 +1,5 @@
-// XmlWriter: prints S3's answers. Text is escaped so that every key survives: control characters become numeric
-// references, quotes &quot;, as S3's own answers have them.
+// XmlWriter: prints S3's answers. Text is escaped so that every key survives: control characters become
+// numeric references, quotes &quot;, as S3's own answers have them.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ class XmlWriter {
   XmlWriter();
 
   void open(std::string_view name);
-  void open_root(std::string_view name);  // with S3's namespace
+  void open_root(std::string_view name);                               // with S3's namespace
   void open_with(std::string_view name, std::string_view attributes);  // attributes as they shall be printed
   void close(std::string_view name);
   void text(std::string_view text);

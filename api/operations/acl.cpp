@@ -1,5 +1,6 @@
-// GetBucketAcl, GetObjectAcl and their PUTs. There is one access control list: the owner has full control. A PUT of
-// exactly that succeeds, so that clients which set what is there already can go on; any other is refused.
+// GetBucketAcl, GetObjectAcl and their PUTs. There is one access control list: the owner has full control. A
+// PUT of exactly that succeeds, so that clients which set what is there already can go on; any other is
+// refused.
 #include "api/limits.h"
 #include "api/operations/operations.h"
 #include "api/xml_body.h"
@@ -17,7 +18,8 @@ Task<Outcome<>> check_object_exists(Call& call) {
 }
 
 Failure another_acl() {
-  return {S3Error::not_implemented, "Access control lists other than full control of the owner are not implemented."};
+  return {S3Error::not_implemented,
+          "Access control lists other than full control of the owner are not implemented."};
 }
 
 // Errors: MalformedACLError, NotImplemented.
@@ -50,7 +52,8 @@ Task<Outcome<Response>> get_acl(Call& call) {
   write_owner(xml, "Owner", call.options, call.bucket.owner_id);
   xml.open("AccessControlList");
   xml.open("Grant");
-  xml.open_with("Grantee", "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"");
+  xml.open_with("Grantee",
+                "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"");
   xml.element("ID", call.bucket.owner_id);
   xml.element("DisplayName", call.user().name);
   xml.close("Grantee");
@@ -63,7 +66,8 @@ Task<Outcome<Response>> get_acl(Call& call) {
 
 Task<Outcome<Response>> put_acl(Call& call) {
   if (auto exists = co_await check_object_exists(call); !exists) co_return exists.error();
-  const bool canned = call.header("x-amz-acl").has_value();  // private or the like: check_directives() saw to it
+  const bool canned =
+      call.header("x-amz-acl").has_value();  // private or the like: check_directives() saw to it
   XmlBodyNeeds needs;
   needs.root = "AccessControlPolicy";
   needs.length_max = kXmlBodyBytesMax;

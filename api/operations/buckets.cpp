@@ -16,7 +16,8 @@ std::string_view location_of(const Call& call, const storage::BucketInfo& bucket
   return bucket.location.empty() ? std::string_view(call.region()) : std::string_view(bucket.location);
 }
 
-// The LocationConstraint of a CreateBucket body. Errors: InvalidLocationConstraint, NotImplemented, MalformedXML.
+// The LocationConstraint of a CreateBucket body. Errors: InvalidLocationConstraint, NotImplemented,
+// MalformedXML.
 Outcome<std::string> location_constraint(const Call& call, const XmlElement& document) {
   if (document.name.empty()) return std::string();
   for (const XmlElement& child : document.children) {

@@ -92,8 +92,8 @@ Outcome<storage::CompleteOptions> read_options(const Call& call) {
   return options;
 }
 
-// A type said at Complete must be the one said at Create. A finished upload cannot be asked any more; its answer is
-// remembered whole.
+// A type said at Complete must be the one said at Create. A finished upload cannot be asked any more; its
+// answer is remembered whole.
 Task<Outcome<>> check_type(Call& call, std::string upload_id) {
   const auto name = call.header("x-amz-checksum-type");
   if (!name) co_return done();
@@ -103,14 +103,16 @@ Task<Outcome<>> check_type(Call& call, std::string upload_id) {
     co_return upload.error();
   }
   const auto& options = upload->options;
-  if (options.algorithm != ChecksumAlgorithm::none && !equals_caseless(*name, checksum_type_name(options.type))) {
+  if (options.algorithm != ChecksumAlgorithm::none &&
+      !equals_caseless(*name, checksum_type_name(options.type))) {
     co_return Failure(S3Error::invalid_request,
                       "The upload was created using another checksum type than the complete request names");
   }
   co_return done();
 }
 
-Failure complete_failure(const storage::Error& error, const storage::CompleteFailure& fault, std::string_view id) {
+Failure complete_failure(const storage::Error& error, const storage::CompleteFailure& fault,
+                         std::string_view id) {
   Failure failure(error);
   if (error == storage::Errc::part_too_small) {
     return std::move(failure)

@@ -1,4 +1,5 @@
-// CopyObject: shares the source's bytes, or reads them through when a checksum is wanted that the source lacks.
+// CopyObject: shares the source's bytes, or reads them through when a checksum is wanted that the source
+// lacks.
 #include "api/ascii.h"
 #include "api/checksum.h"
 #include "api/conditions.h"
@@ -51,7 +52,8 @@ Outcome<CopyPlan> plan_copy(const Call& call, const storage::ObjectInfo& source)
   plan.options.condition = std::move(*condition);
   if (const auto name = call.header("x-amz-checksum-algorithm")) {
     plan.algorithm = checksum_by_name(*name);
-    if (!plan.algorithm) return Failure(S3Error::invalid_request, "Checksum algorithm provided is unsupported.");
+    if (!plan.algorithm)
+      return Failure(S3Error::invalid_request, "Checksum algorithm provided is unsupported.");
   }
   plan.changes_something = plan.options.attributes || plan.options.tags || plan.algorithm;
   return plan;
@@ -79,17 +81,19 @@ Task<Outcome<Response>> copy_object(Call& call) {
   if (!source) co_return source.error();
   const storage::ObjectInfoPtr from = (*source)->info();
   if (from->size > storage::kBodyBytesMax) {
-    co_return Failure(S3Error::invalid_request,
-                      "The specified copy source is larger than the maximum allowable size for a copy source");
+    co_return Failure(
+        S3Error::invalid_request,
+        "The specified copy source is larger than the maximum allowable size for a copy source");
   }
   auto plan = plan_copy(call, *from);
   if (!plan) co_return plan.error();
   const auto named = parse_copy_source(call.header("x-amz-copy-source").value_or(""));
   if (!named) co_return named.error();
   if (named->bucket == call.target.bucket && named->key == call.target.key && !plan->changes_something) {
-    co_return Failure(S3Error::invalid_request,
-                      "This copy request is illegal because it is trying to copy an object to itself without changing "
-                      "the object's metadata, storage class, website redirect location or encryption attributes.");
+    co_return Failure(
+        S3Error::invalid_request,
+        "This copy request is illegal because it is trying to copy an object to itself without changing "
+        "the object's metadata, storage class, website redirect location or encryption attributes.");
   }
   storage::Result<storage::ObjectInfoPtr> info = storage::Errc::invalid_argument;
   if (plan->algorithm && !has_checksum(*from, *plan->algorithm)) {

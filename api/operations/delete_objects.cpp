@@ -34,7 +34,8 @@ Outcome<Entry> parse_entry(const XmlElement& object) {
   entry.key = **key;
   entry.version_id = version->value_or("");
   if (auto checked = check_key(entry.key); !checked) entry.refused = checked.error();
-  if (!entry.version_id.empty() && entry.version_id != "null") entry.refused.emplace(S3Error::no_such_version);
+  if (!entry.version_id.empty() && entry.version_id != "null")
+    entry.refused.emplace(S3Error::no_such_version);
   if (*etag) entry.condition.if_match = std::string(bare_etag(**etag));
   if (*size) {
     entry.condition.size = parse_decimal(**size);

@@ -43,12 +43,15 @@ Outcome<Selection> select_range(const storage::ObjectInfo& info, std::string_vie
   const RangeAnswer answer = parse_range(header, info.size);
   Selection selection;
   switch (answer.kind) {
-    case RangeKind::whole: selection.range = {0, info.size}; return selection;
+    case RangeKind::whole:
+      selection.range = {0, info.size};
+      return selection;
     case RangeKind::slice:
       selection.range = answer.range;
       selection.partial = true;
       return selection;
-    case RangeKind::unsatisfiable: break;
+    case RangeKind::unsatisfiable:
+      break;
   }
   return Failure(S3Error::invalid_range)
       .with("RangeRequested", header)
@@ -72,7 +75,9 @@ Outcome<Selection> select(const Call& call, const storage::ObjectInfo& info) {
   const auto part = part_number_parameter(call);
   if (!part) return part.error();
   if (*part) {
-    if (range) return Failure(S3Error::invalid_request, "Cannot specify both Range header and partNumber query parameter");
+    if (range)
+      return Failure(S3Error::invalid_request,
+                     "Cannot specify both Range header and partNumber query parameter");
     return select_part(info, **part);
   }
   if (!range) {
@@ -128,8 +133,10 @@ Outcome<Response> describe(const Call& call, const storage::ObjectInfo& info, Se
   if (auto added = add_object_headers(call, info, response); !added) return added.error();
   std::string_view condition;
   switch (judge_read(call, {}, info, &condition)) {
-    case ReadVerdict::proceed: break;
-    case ReadVerdict::precondition_failed: return Failure(S3Error::precondition_failed).with("Condition", condition);
+    case ReadVerdict::proceed:
+      break;
+    case ReadVerdict::precondition_failed:
+      return Failure(S3Error::precondition_failed).with("Condition", condition);
     case ReadVerdict::not_modified: {
       const std::size_t at = response.headers.find("Last-Modified");
       const std::string_view headers(response.headers);

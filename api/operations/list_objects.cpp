@@ -46,8 +46,8 @@ Outcome<ListRequest> parse_list(const Call& call) {
   return request;
 }
 
-void write_object(XmlWriter& xml, const Call& call, const ListEncoder& encoder, const storage::ObjectInfo& info,
-                  bool owner) {
+void write_object(XmlWriter& xml, const Call& call, const ListEncoder& encoder,
+                  const storage::ObjectInfo& info, bool owner) {
   xml.open("Contents");
   encoder.element(xml, "Key", info.key);
   xml.element("LastModified", iso_date(info.modified_ms));
@@ -58,8 +58,9 @@ void write_object(XmlWriter& xml, const Call& call, const ListEncoder& encoder, 
   }
   xml.element("Size", info.size);
   if (owner) write_owner(xml, "Owner", call.options, call.bucket.owner_id);
-  xml.element("StorageClass", info.attributes.storage_class.empty() ? std::string_view("STANDARD")
-                                                                    : std::string_view(info.attributes.storage_class));
+  xml.element("StorageClass", info.attributes.storage_class.empty()
+                                  ? std::string_view("STANDARD")
+                                  : std::string_view(info.attributes.storage_class));
   xml.close("Contents");
 }
 
@@ -106,7 +107,8 @@ Task<Outcome<Response>> list_v2(Call& call) {
   if (token && !token->empty()) {
     auto after = read_token(*token);
     if (!after) {
-      co_return invalid_argument("continuation-token", *token, "The continuation token provided is incorrect");
+      co_return invalid_argument("continuation-token", *token,
+                                 "The continuation token provided is incorrect");
     }
     request->options.after = std::move(*after);
   } else if (start_after) {

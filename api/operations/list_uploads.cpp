@@ -62,14 +62,16 @@ Task<Outcome<Response>> list_parts(Call& call) {
 Task<Outcome<Response>> list_multipart_uploads(Call& call) {
   const auto encoder = ListEncoder::from(call);
   if (!encoder) co_return encoder.error();
-  const auto limit = number_parameter(call, "max-uploads", storage::kListEntriesMax, storage::kListEntriesMax);
+  const auto limit =
+      number_parameter(call, "max-uploads", storage::kListEntriesMax, storage::kListEntriesMax);
   if (!limit) co_return limit.error();
   storage::UploadListOptions options;
   options.prefix = call.target.parameter("prefix").value_or("");
   options.delimiter = call.target.parameter("delimiter").value_or("");
   options.key_after = call.target.parameter("key-marker").value_or("");
   // An upload id says nothing without the key it belongs to.
-  if (!options.key_after.empty()) options.upload_id_after = call.target.parameter("upload-id-marker").value_or("");
+  if (!options.key_after.empty())
+    options.upload_id_after = call.target.parameter("upload-id-marker").value_or("");
   options.entries_max = *limit;
   const auto page = co_await call.store.list_uploads(call.target.bucket, options);
   if (!page) co_return page.error();

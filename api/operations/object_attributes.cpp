@@ -42,7 +42,8 @@ Outcome<Wanted> read_wanted(const Call& call) {
       any = true;
     }
   }
-  if (!any) return invalid_argument("x-amz-object-attributes", "", "The x-amz-object-attributes header is required.");
+  if (!any)
+    return invalid_argument("x-amz-object-attributes", "", "The x-amz-object-attributes header is required.");
   return wanted;
 }
 
@@ -89,7 +90,8 @@ Task<Outcome<Response>> get_object_attributes(Call& call) {
   if (auto version = check_version(call); !version) co_return version.error();
   const auto wanted = read_wanted(call);
   if (!wanted) co_return wanted.error();
-  const auto limit = number_header(call, "x-amz-max-parts", storage::kListEntriesMax, storage::kListEntriesMax);
+  const auto limit =
+      number_header(call, "x-amz-max-parts", storage::kListEntriesMax, storage::kListEntriesMax);
   if (!limit) co_return limit.error();
   const auto marker = number_header(call, "x-amz-part-number-marker", storage::kPartNumberMax, 0);
   if (!marker) co_return marker.error();

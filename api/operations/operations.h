@@ -1,5 +1,5 @@
-// The operations of S3, one function each. A handler answers, or gives the Failure that the service prints; it
-// resumes on its caller's executor and keeps no state between calls.
+// The operations of S3, one function each. A handler answers, or gives the Failure that the service prints;
+// it resumes on its caller's executor and keeps no state between calls.
 #pragma once
 
 #include "api/call.h"

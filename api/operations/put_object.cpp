@@ -40,7 +40,8 @@ namespace {
 
 Outcome<storage::RemoveCondition> remove_condition(const Call& call) {
   storage::RemoveCondition condition;
-  if (const auto if_match = call.request.header("if-match")) condition.if_match = std::string(bare_etag(*if_match));
+  if (const auto if_match = call.request.header("if-match"))
+    condition.if_match = std::string(bare_etag(*if_match));
   if (const auto size = call.header("x-amz-if-match-size")) {
     condition.size = parse_decimal(*size);
     if (!condition.size) return invalid_argument("x-amz-if-match-size", *size);

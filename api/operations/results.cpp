@@ -34,7 +34,8 @@ Outcome<ListEncoder> ListEncoder::from(const Call& call) {
   ListEncoder encoder;
   const auto type = call.target.parameter("encoding-type");
   if (!type || type->empty()) return encoder;
-  if (!equals_caseless(*type, "url")) return invalid_argument("encoding-type", *type, "Invalid Encoding Method specified in Request");
+  if (!equals_caseless(*type, "url"))
+    return invalid_argument("encoding-type", *type, "Invalid Encoding Method specified in Request");
   encoder.url_ = true;
   return encoder;
 }

@@ -1,5 +1,5 @@
-// What S3 answers about everything that nobody configured. Clients ask on their way to other things: s3cmd for policy
-// and cors, rclone for versioning, mc for object-lock.
+// What S3 answers about everything that nobody configured. Clients ask on their way to other things: s3cmd
+// for policy and cors, rclone for versioning, mc for object-lock.
 #include "api/operations/operations.h"
 #include "api/xml_writer.h"
 

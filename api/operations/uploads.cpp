@@ -27,13 +27,15 @@ Outcome<> read_checksum_wish(const Call& call, storage::UploadOptions& options) 
   const auto type_name = call.header("x-amz-checksum-type");
   if (!name) {
     if (!type_name) return done();
-    return Failure(S3Error::invalid_request,
-                   "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.");
+    return Failure(
+        S3Error::invalid_request,
+        "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.");
   }
   const auto algorithm = checksum_by_name(*name);
   if (!algorithm) {
-    return Failure(S3Error::invalid_request, "Checksum algorithm provided is unsupported. Please try again with any "
-                                             "of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
+    return Failure(S3Error::invalid_request,
+                   "Checksum algorithm provided is unsupported. Please try again with any "
+                   "of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
   }
   options.algorithm = *algorithm;
   options.type = default_checksum_type(*algorithm);
@@ -138,19 +140,22 @@ Task<Outcome<Response>> upload_part_copy(Call& call) {
   if (const auto wanted = call.header("x-amz-copy-source-range")) {
     const auto closed = parse_closed_range(*wanted);
     if (!closed) {
-      co_return invalid_argument("x-amz-copy-source-range", *wanted,
-                                 "The x-amz-copy-source-range value must be of the form bytes=first-last where first "
-                                 "and last are the zero-based offsets of the first and last bytes to copy");
+      co_return invalid_argument(
+          "x-amz-copy-source-range", *wanted,
+          "The x-amz-copy-source-range value must be of the form bytes=first-last where first "
+          "and last are the zero-based offsets of the first and last bytes to copy");
     }
     if (closed->offset >= size || closed->length > size - closed->offset) {
-      co_return Failure(S3Error::invalid_range, "The range specified is not valid for the source object of size: " +
-                                                    to_decimal(size));
+      co_return Failure(
+          S3Error::invalid_range,
+          "The range specified is not valid for the source object of size: " + to_decimal(size));
     }
     range = *closed;
   }
   if (range.length > storage::kBodyBytesMax) {
-    co_return Failure(S3Error::invalid_request,
-                      "The specified copy source is larger than the maximum allowable size for a copy source");
+    co_return Failure(
+        S3Error::invalid_request,
+        "The specified copy source is larger than the maximum allowable size for a copy source");
   }
   CopyBody body(**source, range, part_algorithm(*target));
   const auto part = co_await call.store.put_part(call.object_key(), target->upload_id, target->number, body);

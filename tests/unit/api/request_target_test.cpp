@@ -44,7 +44,8 @@ TEST(RequestTarget, KeysAreBytes) {
 }
 
 TEST(RequestTarget, RefusedTargets) {
-  for (const char* target : {"b/k", "", "*", "/b/%", "/b/%4", "/b/%zz", "/b/%ff", "/b/%00", "/b/%EF%BF%BF", "/b?%zz=1"}) {
+  for (const char* target :
+       {"b/k", "", "*", "/b/%", "/b/%4", "/b/%zz", "/b/%ff", "/b/%00", "/b/%EF%BF%BF", "/b?%zz=1"}) {
     EXPECT_EQ(parse(target).error, code(S3Error::invalid_uri)) << target;
   }
   EXPECT_EQ(parse("//k").error, code(S3Error::invalid_bucket_name));
@@ -87,9 +88,30 @@ TEST(BucketName, Rules) {
   }
   EXPECT_TRUE(api::is_bucket_name(std::string(63, 'a')));
   const std::string long_name(64, 'a');
-  for (const char* name : {"", "ab", long_name.c_str(), "Abc", "a_b", "-ab", "ab-", ".ab", "ab.", "a..b", "a.-b", "a-.b",
-                           "192.168.1.1", "xn--abc", "sthree-abc", "amzn-s3-demo-x", "abc-s3alias", "abc--ol-s3",
-                           "abc.mrap", "abc--x-s3", "abc--table-s3", "a/b", "a b", "b\xc3\xa4r"}) {
+  for (const char* name : {"",
+                           "ab",
+                           long_name.c_str(),
+                           "Abc",
+                           "a_b",
+                           "-ab",
+                           "ab-",
+                           ".ab",
+                           "ab.",
+                           "a..b",
+                           "a.-b",
+                           "a-.b",
+                           "192.168.1.1",
+                           "xn--abc",
+                           "sthree-abc",
+                           "amzn-s3-demo-x",
+                           "abc-s3alias",
+                           "abc--ol-s3",
+                           "abc.mrap",
+                           "abc--x-s3",
+                           "abc--table-s3",
+                           "a/b",
+                           "a b",
+                           "b\xc3\xa4r"}) {
     EXPECT_FALSE(api::is_bucket_name(name)) << name;
   }
 }

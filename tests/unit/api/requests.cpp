@@ -49,7 +49,8 @@ Signature sign(TestRequest& request, const SignOptions& options) {
   const std::string scope = scope_of(options);
   // A target that does not parse is never verified: what is signed for it does not matter.
   const api::RequestTarget target = target_of(request);
-  const std::string canonical = api::canonical_request(request.view(), target, signed_headers, payload, false);
+  const std::string canonical =
+      api::canonical_request(request.view(), target, signed_headers, payload, false);
   const auto key = api::signing_key(options.secret_key, options.timestamp.substr(0, 8), options.region);
   Signature signature;
   signature.value = hex(api::hmac_sha256(key, string_to_sign(options, scope, canonical)));
@@ -65,9 +66,11 @@ void presign(TestRequest& request, const SignOptions& options) {
   target += target.find('?') == std::string::npos ? "?" : "&";
   target += "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=" +
             api::percent_encode(options.access_key + "/" + scope, api::Slash::encode) +
-            "&X-Amz-Date=" + options.timestamp + "&X-Amz-Expires=" + options.expires + "&X-Amz-SignedHeaders=host";
+            "&X-Amz-Date=" + options.timestamp + "&X-Amz-Expires=" + options.expires +
+            "&X-Amz-SignedHeaders=host";
   const std::string payload = options.payload.empty() ? "UNSIGNED-PAYLOAD" : options.payload;
-  const std::string canonical = api::canonical_request(request.view(), target_of(request), "host", payload, true);
+  const std::string canonical =
+      api::canonical_request(request.view(), target_of(request), "host", payload, true);
   const auto key = api::signing_key(options.secret_key, options.timestamp.substr(0, 8), options.region);
   target += "&X-Amz-Signature=" + hex(api::hmac_sha256(key, string_to_sign(options, scope, canonical)));
 }
@@ -81,8 +84,9 @@ std::string aws_chunked(std::string_view text, std::size_t chunk_bytes, const ap
     std::snprintf(size, sizeof size, "%zx", chunk.size());
     out += size;
     if (signing != nullptr) {
-      const std::string text_to_sign = "AWS4-HMAC-SHA256-PAYLOAD\n" + signing->timestamp + "\n" + signing->scope +
-                                       "\n" + previous + "\n" + std::string(kEmptySha256) + "\n" + sha256_hex(chunk);
+      const std::string text_to_sign = "AWS4-HMAC-SHA256-PAYLOAD\n" + signing->timestamp + "\n" +
+                                       signing->scope + "\n" + previous + "\n" + std::string(kEmptySha256) +
+                                       "\n" + sha256_hex(chunk);
       previous = hex(api::hmac_sha256(signing->key, text_to_sign));
       out += ";chunk-signature=" + previous;
     }
@@ -95,8 +99,9 @@ std::string aws_chunked(std::string_view text, std::size_t chunk_bytes, const ap
   if (!trailer.empty()) {
     out.append(trailer).append("\r\n");
     if (signing != nullptr) {
-      const std::string text_to_sign = "AWS4-HMAC-SHA256-TRAILER\n" + signing->timestamp + "\n" + signing->scope +
-                                       "\n" + previous + "\n" + sha256_hex(std::string(trailer) + "\n");
+      const std::string text_to_sign = "AWS4-HMAC-SHA256-TRAILER\n" + signing->timestamp + "\n" +
+                                       signing->scope + "\n" + previous + "\n" +
+                                       sha256_hex(std::string(trailer) + "\n");
       out += "x-amz-trailer-signature:" + hex(api::hmac_sha256(signing->key, text_to_sign)) + "\r\n";
     }
   }

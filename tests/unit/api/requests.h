@@ -12,7 +12,8 @@
 
 namespace tests {
 
-inline constexpr std::string_view kEmptySha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+inline constexpr std::string_view kEmptySha256 =
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 inline constexpr std::int64_t kTestTimeMs = 1369353600000;  // 2013-05-24T00:00:00Z, the day of AWS's examples
 
 class ManualClock final : public storage::Clock {
@@ -50,7 +51,8 @@ struct TestRequest {
     return *this;
   }
   bool has(std::string_view name) const {
-    return std::any_of(headers.begin(), headers.end(), [&](const auto& field) { return field.first == name; });
+    return std::any_of(headers.begin(), headers.end(),
+                       [&](const auto& field) { return field.first == name; });
   }
 
   api::Request view() const {
@@ -66,7 +68,8 @@ struct TestRequest {
 // An HttpBody that hands out `step` bytes at a time, and may end in an error.
 class TextBody final : public api::HttpBody {
  public:
-  explicit TextBody(std::string text, std::size_t step = SIZE_MAX, bool is_chunked = false, bool unknown_length = false)
+  explicit TextBody(std::string text, std::size_t step = SIZE_MAX, bool is_chunked = false,
+                    bool unknown_length = false)
       : text_(std::move(text)), step_(step), chunked_(is_chunked), unknown_(unknown_length) {}
 
   storage::Task<storage::Result<std::size_t>> read(std::span<std::byte> into) override {
@@ -106,9 +109,9 @@ struct SignOptions {
   std::string region = "us-east-1";
   std::string service = "s3";
   std::string timestamp = "20130524T000000Z";
-  std::string payload;                // x-amz-content-sha256; empty: the hash of the body
+  std::string payload;  // x-amz-content-sha256; empty: the hash of the body
   std::vector<std::string> unsigned_headers;
-  std::string expires = "86400";      // of presign()
+  std::string expires = "86400";  // of presign()
 };
 
 struct Signature {
@@ -122,7 +125,8 @@ Signature sign(TestRequest& request, const SignOptions& options = {});
 void presign(TestRequest& request, const SignOptions& options = {});
 
 std::string sha256_hex(std::string_view text);
-// aws-chunked framing with chunks of `chunk_bytes`, signed when `signing` is given; `trailer` is "name:value".
+// aws-chunked framing with chunks of `chunk_bytes`, signed when `signing` is given; `trailer` is
+// "name:value".
 std::string aws_chunked(std::string_view text, std::size_t chunk_bytes, const api::ChunkSigning* signing,
                         std::string_view trailer = {});
 

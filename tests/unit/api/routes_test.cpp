@@ -53,7 +53,8 @@ TEST(Routes, EveryOperation) {
 // Items 5, 73, 139: what a write carries and nobody knows never becomes a plain write.
 TEST(Routes, UnknownParametersOfWritesAreNotImplemented) {
   for (const char* method : {"PUT", "DELETE"}) {
-    for (const char* target : {"/b?anything", "/b/k?anything=1", "/b?list-type=2", "/b/k?prefix=a", "/b?x-idd"}) {
+    for (const char* target :
+         {"/b?anything", "/b/k?anything=1", "/b?list-type=2", "/b/k?prefix=a", "/b?x-idd"}) {
       EXPECT_EQ(route(method, target), "NotImplemented") << method << " " << target;
     }
   }
@@ -73,10 +74,10 @@ TEST(Routes, SubResourcesThatAreNotBuilt) {
     EXPECT_EQ(route("DELETE", target), "NotImplemented") << name;
     EXPECT_EQ(route("POST", target), "MethodNotAllowed") << name;
   }
-  for (const char* target : {"/b?versioning", "/b?logging", "/b?notification", "/b?accelerate", "/b?requestPayment",
-                             "/b?object-lock", "/b?inventory&id=1", "/b?metrics&id=1", "/b?analytics&id=1",
-                             "/b?intelligent-tiering&id=1", "/b/k?retention", "/b/k?legal-hold", "/b/k?annotation=x",
-                             "/b/k?renameObject"}) {
+  for (const char* target : {"/b?versioning", "/b?logging", "/b?notification", "/b?accelerate",
+                             "/b?requestPayment", "/b?object-lock", "/b?inventory&id=1", "/b?metrics&id=1",
+                             "/b?analytics&id=1", "/b?intelligent-tiering&id=1", "/b/k?retention",
+                             "/b/k?legal-hold", "/b/k?annotation=x", "/b/k?renameObject"}) {
     EXPECT_EQ(route("PUT", target), "NotImplemented") << target;
   }
   EXPECT_EQ(route("GET", "/b?inventory"), "NotImplemented");
@@ -120,7 +121,8 @@ TEST(Routes, RowsAreDistinct) {
     EXPECT_NE(rows[i].handler, nullptr) << rows[i].operation;
     for (std::size_t j = 0; j < i; ++j) {
       const bool same = rows[i].method == rows[j].method && rows[i].scope == rows[j].scope &&
-                        api::equals_caseless(rows[i].sub_resource, rows[j].sub_resource) && rows[i].copy == rows[j].copy;
+                        api::equals_caseless(rows[i].sub_resource, rows[j].sub_resource) &&
+                        rows[i].copy == rows[j].copy;
       EXPECT_FALSE(same) << rows[i].operation << " and " << rows[j].operation;
     }
   }

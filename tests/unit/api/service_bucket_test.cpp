@@ -18,8 +18,10 @@ TEST_F(BucketTest, LifeOfABucket) {
   EXPECT_EQ(call_as(alt_user(), TestRequest("PUT", "/bkt")).code(), "BucketAlreadyExists");
   EXPECT_EQ(call("HEAD", "/bkt").status, 200u);
   EXPECT_EQ(call("HEAD", "/bkt").header("x-amz-bucket-region"), "us-east-1");
-  EXPECT_EQ(call("GET", "/bkt?location").body.find("<LocationConstraint xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
-                                                   "</LocationConstraint>") != std::string::npos, true);
+  EXPECT_EQ(call("GET", "/bkt?location")
+                    .body.find("<LocationConstraint xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
+                               "</LocationConstraint>") != std::string::npos,
+            true);
   put("/bkt/k", "x");
   EXPECT_EQ(call("DELETE", "/bkt").code(), "BucketNotEmpty");
   EXPECT_EQ(call("DELETE", "/bkt/k").status, 204u);
@@ -33,7 +35,8 @@ TEST_F(BucketTest, LifeOfABucket) {
   EXPECT_EQ(lost.code(), "NoSuchBucket");
   EXPECT_FALSE(lost.body_was_read);
   EXPECT_EQ(call("PUT", "/Bkt").code(), "InvalidBucketName");
-  EXPECT_EQ(send(TestRequest("PUT", "/b_kt")).code(), "InvalidBucketName") << "before credentials are looked at";
+  EXPECT_EQ(send(TestRequest("PUT", "/b_kt")).code(), "InvalidBucketName")
+      << "before credentials are looked at";
 }
 
 TEST_F(BucketTest, OtherRegionsRefuseASecondCreation) {
@@ -44,21 +47,24 @@ TEST_F(BucketTest, OtherRegionsRefuseASecondCreation) {
   user.region = "eu-test";
   EXPECT_EQ(call_as(user, TestRequest("PUT", "/bkt")).status, 200u);
   EXPECT_EQ(call_as(user, TestRequest("PUT", "/bkt")).code(), "BucketAlreadyOwnedByYou");
-  EXPECT_EQ(call_as(user, TestRequest("GET", "/bkt?location")).body.find(">eu-test<") != std::string::npos, true);
+  EXPECT_EQ(call_as(user, TestRequest("GET", "/bkt?location")).body.find(">eu-test<") != std::string::npos,
+            true);
 }
 
 TEST_F(BucketTest, LocationConstraints) {
   const auto create = [&](const char* name, const std::string& location) {
-    return call("PUT", std::string("/") + name,
-                "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>" +
-                    location + "</LocationConstraint></CreateBucketConfiguration>");
+    return call(
+        "PUT", std::string("/") + name,
+        "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>" +
+            location + "</LocationConstraint></CreateBucketConfiguration>");
   };
   EXPECT_EQ(create("bkt-1", "us-east-1").status, 200u);
   EXPECT_EQ(create("bkt-2", "eu-test").status, 200u);
   EXPECT_NE(call("GET", "/bkt-2?location").body.find(">eu-test</LocationConstraint>"), std::string::npos);
   EXPECT_EQ(create("bkt-3", "mars-1").code(), "InvalidLocationConstraint");
   EXPECT_EQ(call("PUT", "/bkt-3", "<CreateBucket").code(), "MalformedXML");
-  EXPECT_EQ(call("PUT", "/bkt-3", "<CreateBucketConfiguration><Tags/></CreateBucketConfiguration>").code(), "NotImplemented");
+  EXPECT_EQ(call("PUT", "/bkt-3", "<CreateBucketConfiguration><Tags/></CreateBucketConfiguration>").code(),
+            "NotImplemented");
   TestRequest locked("PUT", "/bkt-3");
   locked.set("x-amz-bucket-object-lock-enabled", "true");
   EXPECT_EQ(call(locked).code(), "NotImplemented");
@@ -90,16 +96,23 @@ TEST_F(BucketTest, ListBuckets) {
 TEST_F(BucketTest, ForeignBucketsAreClosed) {
   EXPECT_EQ(call("PUT", "/bkt").status, 200u);
   put("/bkt/k", "x");
-  for (const auto& [method, target] : {std::pair{"GET", "/bkt"}, {"GET", "/bkt/k"}, {"PUT", "/bkt/k"}, {"DELETE", "/bkt/k"},
-                                       {"DELETE", "/bkt"}, {"GET", "/bkt?acl"}, {"POST", "/bkt?delete"},
-                                       {"POST", "/bkt/k?uploads"}, {"HEAD", "/bkt"}}) {
+  for (const auto& [method, target] : {std::pair{"GET", "/bkt"},
+                                       {"GET", "/bkt/k"},
+                                       {"PUT", "/bkt/k"},
+                                       {"DELETE", "/bkt/k"},
+                                       {"DELETE", "/bkt"},
+                                       {"GET", "/bkt?acl"},
+                                       {"POST", "/bkt?delete"},
+                                       {"POST", "/bkt/k?uploads"},
+                                       {"HEAD", "/bkt"}}) {
     EXPECT_EQ(call_as(alt_user(), TestRequest(method, target)).status, 403u) << method << target;
   }
   EXPECT_EQ(call_as(alt_user(), TestRequest("PUT", "/mine")).status, 200u);
   TestRequest stolen("PUT", "/mine/k");
   stolen.set("x-amz-copy-source", "/bkt/k");
   EXPECT_EQ(call_as(alt_user(), stolen).code(), "AccessDenied");
-  for (const auto& [method, target] : {std::pair{"GET", "/bkt/k"}, {"DELETE", "/bkt/k"}, {"DELETE", "/bkt"}, {"PUT", "/bkt"}}) {
+  for (const auto& [method, target] :
+       {std::pair{"GET", "/bkt/k"}, {"DELETE", "/bkt/k"}, {"DELETE", "/bkt"}, {"PUT", "/bkt"}}) {
     TestRequest expected(method, target);
     expected.set("x-amz-expected-bucket-owner", "somebody");
     EXPECT_EQ(call(expected).code(), "AccessDenied") << method;
@@ -220,7 +233,8 @@ TEST_F(ListTest, PagesOfKeysAndPrefixes) {
     const Reply page = call("GET", "/bkt?list-type=2&delimiter=%2F&max-keys=2&continuation-token=" + token);
     EXPECT_EQ(page.element("ContinuationToken"), token);
     EXPECT_EQ(page.element("IsTruncated") == "true", page.count("<NextContinuationToken>") == 1);
-    for (std::size_t at = page.body.find("<Contents>"); at != std::string::npos; at = page.body.find("<Contents>", at + 1)) {
+    for (std::size_t at = page.body.find("<Contents>"); at != std::string::npos;
+         at = page.body.find("<Contents>", at + 1)) {
       names.push_back("key");
     }
     for (std::size_t i = 0; i < page.count("<CommonPrefixes>"); ++i) names.push_back("prefix");
@@ -238,7 +252,8 @@ TEST_F(ListTest, PagesOfKeysAndPrefixes) {
   EXPECT_EQ(call("GET", "/bkt?list-type=2&max-keys=0").element("IsTruncated"), "false");
   EXPECT_EQ(call("GET", "/bkt?list-type=2&max-keys=5000").element("MaxKeys"), "1000");
   EXPECT_EQ(call("GET", "/bkt?list-type=2&delimiter=&prefix=").element("KeyCount"), "9");
-  for (const char* query : {"max-keys=-1", "max-keys=x", "continuation-token=nonsense", "encoding-type=utf"}) {
+  for (const char* query :
+       {"max-keys=-1", "max-keys=x", "continuation-token=nonsense", "encoding-type=utf"}) {
     EXPECT_EQ(call("GET", std::string("/bkt?list-type=2&") + query).code(), "InvalidArgument") << query;
   }
   EXPECT_EQ(call("GET", "/bkt?list-type=3").code(), "InvalidArgument");
@@ -275,10 +290,11 @@ TEST_F(ListTest, NullVersions) {
 // Items 41, 113, 137.
 TEST_F(ListTest, DeleteObjects) {
   for (const char* key : {"a", "b", "c"}) put(std::string("/bkt/") + key, "x");
-  const Reply first = call("POST", "/bkt?delete",
-                           "<Delete><Object><Key>a</Key></Object><Object><Key>missing</Key><VersionId>null</VersionId></Object>"
-                           "<Object><Key>b</Key><ETag>\"x\"</ETag></Object><Object><Key>b</Key><VersionId>v1</VersionId></Object>"
-                           "</Delete>");
+  const Reply first = call(
+      "POST", "/bkt?delete",
+      "<Delete><Object><Key>a</Key></Object><Object><Key>missing</Key><VersionId>null</VersionId></Object>"
+      "<Object><Key>b</Key><ETag>\"x\"</ETag></Object><Object><Key>b</Key><VersionId>v1</VersionId></Object>"
+      "</Delete>");
   EXPECT_EQ(first.status, 200u) << first.body;
   EXPECT_EQ(first.count("<Deleted>"), 2u);
   EXPECT_EQ(first.count("<Error>"), 2u);
@@ -286,7 +302,8 @@ TEST_F(ListTest, DeleteObjects) {
   EXPECT_EQ(first.count("<Code>NoSuchVersion</Code>"), 1u);
   EXPECT_EQ(call("GET", "/bkt/a").status, 404u);
   EXPECT_EQ(call("GET", "/bkt/b").status, 200u);
-  const Reply quiet = call("POST", "/bkt?delete", "<Delete><Quiet>true</Quiet><Object><Key>b</Key></Object></Delete>");
+  const Reply quiet =
+      call("POST", "/bkt?delete", "<Delete><Quiet>true</Quiet><Object><Key>b</Key></Object></Delete>");
   EXPECT_EQ(quiet.count("<Deleted>"), 0u);
   EXPECT_EQ(call("GET", "/bkt/b").status, 404u);
 
@@ -297,10 +314,12 @@ TEST_F(ListTest, DeleteObjects) {
   const std::string good = "<Delete><Object><Key>c</Key></Object></Delete>";
   refused(TestRequest("POST", "/bkt?delete", "<Delete></Delete>"), "MalformedXML");
   refused(TestRequest("POST", "/bkt?delete", "<Other><Object><Key>c</Key></Object></Other>"), "MalformedXML");
-  refused(TestRequest("POST", "/bkt?delete", "<Delete><Object><Key>c<x/></Key></Object></Delete>"), "MalformedXML");
+  refused(TestRequest("POST", "/bkt?delete", "<Delete><Object><Key>c<x/></Key></Object></Delete>"),
+          "MalformedXML");
   refused(TestRequest("POST", "/bkt?delete", "<!DOCTYPE x>" + good), "MalformedXML");
   refused(TestRequest("POST", "/bkt?delete"), "MissingRequestBodyError");
-  refused(TestRequest("POST", "/bkt?delete", good).set("content-md5", "AAAAAAAAAAAAAAAAAAAAAA=="), "BadDigest");
+  refused(TestRequest("POST", "/bkt?delete", good).set("content-md5", "AAAAAAAAAAAAAAAAAAAAAA=="),
+          "BadDigest");
   refused(TestRequest("POST", "/bkt?delete", good).set("x-amz-checksum-crc32", "AAAAAA=="), "BadDigest");
   std::string many = "<Delete>";
   for (int i = 0; i < 1001; ++i) many += "<Object><Key>c</Key></Object>";

@@ -98,21 +98,24 @@ ServiceTest::ServiceTest() {
     disks_.add({.capacity_bytes = kDiskBytes});
     options.drives.push_back({std::to_string(i), kDiskBytes});
   }
-  options.opener = [this](const storage::segment::DriveSpec& spec, bool, std::string&)
-      -> storage::Result<std::unique_ptr<storage::io::Drive>> { return disks_.open(std::stoul(spec.path)); };
+  options.opener = [this](const storage::segment::DriveSpec& spec, bool,
+                          std::string&) -> storage::Result<std::unique_ptr<storage::io::Drive>> {
+    return disks_.open(std::stoul(spec.path));
+  };
   std::string why;
   auto drives = run_task(context_, storage::segment::DriveSet::open(std::move(options), why));
   if (!drives) ADD_FAILURE() << why;
   CHECK(drives.has_value());
   drives_ = std::move(*drives);
   catalog_ = std::make_unique<storage::MetadataSegmentCatalog>(metadata_);
-  segments_ = std::make_unique<storage::segment::SegmentStore>(*drives_, *catalog_, request_pool_, clock_, metrics_, 1);
+  segments_ = std::make_unique<storage::segment::SegmentStore>(*drives_, *catalog_, request_pool_, clock_,
+                                                               metrics_, 1);
   CHECK(run_task(context_, segments_->recover()).has_value());
   segments_->start(context_.get_executor());
   storage::ObjectStoreOptions store_options;
   store_options.buffer_wait_ms_max = 1;  // a test of full memory need not wait for it
-  store_ = std::make_unique<storage::ObjectStore>(metadata_, *segments_, request_pool_, cache_pool_, clock_, metrics_,
-                                                  store_options);
+  store_ = std::make_unique<storage::ObjectStore>(metadata_, *segments_, request_pool_, cache_pool_, clock_,
+                                                  metrics_, store_options);
   CHECK(run_task(context_, store_->recover()).has_value());
   make_service(default_options());
 }

@@ -52,7 +52,8 @@ class ServiceTest : public testing::Test {
   Reply put(std::string target, std::string body);
   std::string start_upload(const std::string& target);
   // Uploads a part and returns its ETag with quotes.
-  std::string put_part(const std::string& target, const std::string& upload, unsigned number, std::string body);
+  std::string put_part(const std::string& target, const std::string& upload, unsigned number,
+                       std::string body);
   static std::string complete_body(const std::vector<std::pair<unsigned, std::string>>& parts);
 
   void make_service(api::ServiceOptions options);

@@ -37,7 +37,8 @@ TEST_F(MultipartTest, WholeLifeOfAnUpload) {
   const Reply uploads = call("GET", "/bkt?uploads");
   EXPECT_EQ(uploads.element("UploadId"), upload);
   EXPECT_EQ(uploads.count("<Upload>"), 1u);
-  EXPECT_NE(uploads.body.find("<Initiator><ID>main-id</ID><DisplayName>main</DisplayName></Initiator>"), std::string::npos);
+  EXPECT_NE(uploads.body.find("<Initiator><ID>main-id</ID><DisplayName>main</DisplayName></Initiator>"),
+            std::string::npos);
   EXPECT_EQ(call("GET", "/bkt?uploads&prefix=k").count("<Upload>"), 1u);
   EXPECT_EQ(call("GET", "/bkt?uploads&prefix=x").count("<Upload>"), 0u);
   const Reply page = call("GET", "/bkt/k?max-parts=1&uploadId=" + upload);
@@ -60,7 +61,8 @@ TEST_F(MultipartTest, WholeLifeOfAnUpload) {
   EXPECT_EQ(get.header("Content-Type"), "image/png");
   EXPECT_EQ(get.header("x-amz-meta-a"), "1");
   EXPECT_EQ(get.header("x-amz-tagging-count"), "1");
-  EXPECT_EQ("&quot;" + get.header("ETag").substr(1, get.header("ETag").size() - 2) + "&quot;", done.element("ETag"));
+  EXPECT_EQ("&quot;" + get.header("ETag").substr(1, get.header("ETag").size() - 2) + "&quot;",
+            done.element("ETag"));
 
   const Reply part = call("GET", "/bkt/k?partNumber=3");
   EXPECT_EQ(part.status, 206u);
@@ -97,11 +99,16 @@ TEST_F(MultipartTest, CompletesThatAreRefused) {
   EXPECT_EQ(complete("/bkt/k", upload, {{0, etag_1}}).code(), "InvalidArgument");
   EXPECT_EQ(complete("/bkt/k", "unknown", {{1, etag_1}}).code(), "NoSuchUpload");
   EXPECT_EQ(complete("/bkt/other", upload, {{1, etag_1}}).code(), "NoSuchUpload");
-  const auto raw = [&](const std::string& body) { return call("POST", "/bkt/k?uploadId=" + upload, body).code(); };
+  const auto raw = [&](const std::string& body) {
+    return call("POST", "/bkt/k?uploadId=" + upload, body).code();
+  };
   EXPECT_EQ(raw(""), "MalformedXML");
-  EXPECT_EQ(raw("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber></Part></CompleteMultipartUpload>"), "MalformedXML");
-  EXPECT_EQ(raw("<CompleteMultipartUpload><Part><ETag>x</ETag></Part></CompleteMultipartUpload>"), "MalformedXML");
-  EXPECT_EQ(raw("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag><ChecksumCRC32>AAAAAA==</ChecksumCRC32>"
+  EXPECT_EQ(raw("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber></Part></CompleteMultipartUpload>"),
+            "MalformedXML");
+  EXPECT_EQ(raw("<CompleteMultipartUpload><Part><ETag>x</ETag></Part></CompleteMultipartUpload>"),
+            "MalformedXML");
+  EXPECT_EQ(raw("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</"
+                "ETag><ChecksumCRC32>AAAAAA==</ChecksumCRC32>"
                 "<ChecksumCRC32C>AAAAAA==</ChecksumCRC32C></Part></CompleteMultipartUpload>"),
             "InvalidArgument");
   TestRequest size("POST", "/bkt/k?uploadId=" + upload, complete_body({{1, etag_1}}));
@@ -110,7 +117,8 @@ TEST_F(MultipartTest, CompletesThatAreRefused) {
   TestRequest checksum("POST", "/bkt/k?uploadId=" + upload, complete_body({{1, etag_1}}));
   checksum.set("x-amz-checksum-crc64nvme", "AAAAAAAAAAA=");
   EXPECT_EQ(call(checksum).code(), "BadDigest");
-  EXPECT_EQ(call("GET", "/bkt/k").status, 404u) << "a failed Complete leaves the upload alive and nothing visible";
+  EXPECT_EQ(call("GET", "/bkt/k").status, 404u)
+      << "a failed Complete leaves the upload alive and nothing visible";
   EXPECT_EQ(complete("/bkt/k", upload, {{1, etag_1}}).status, 200u);
 }
 
@@ -129,7 +137,8 @@ TEST_F(MultipartTest, DressingsOfAnETag) {
 TEST_F(MultipartTest, Parts) {
   const std::string upload = start_upload("/bkt/k");
   for (const char* number : {"0", "10001", "abc", "-1", "1x", "0x1", ""}) {
-    EXPECT_EQ(call("PUT", "/bkt/k?partNumber=" + std::string(number) + "&uploadId=" + upload, "x").code(), "InvalidArgument")
+    EXPECT_EQ(call("PUT", "/bkt/k?partNumber=" + std::string(number) + "&uploadId=" + upload, "x").code(),
+              "InvalidArgument")
         << number;
   }
   EXPECT_EQ(call("PUT", "/bkt/k?partNumber=1", "x").status, 400u);
@@ -174,8 +183,12 @@ TEST_F(MultipartTest, DeclaredChecksums) {
     if (*type != '\0') request.set("x-amz-checksum-type", type);
     return call(request);
   };
-  for (const auto& [algorithm, type] : {std::pair{"CRC64NVME", "COMPOSITE"}, {"SHA1", "FULL_OBJECT"}, {"SHA256", "FULL_OBJECT"},
-                                        {"MD5", ""}, {"CRC32", "SOMETHING"}, {"", "COMPOSITE"}}) {
+  for (const auto& [algorithm, type] : {std::pair{"CRC64NVME", "COMPOSITE"},
+                                        {"SHA1", "FULL_OBJECT"},
+                                        {"SHA256", "FULL_OBJECT"},
+                                        {"MD5", ""},
+                                        {"CRC32", "SOMETHING"},
+                                        {"", "COMPOSITE"}}) {
     EXPECT_EQ(create(algorithm, type).code(), "InvalidRequest") << algorithm << " " << type;
   }
   EXPECT_EQ(create("CRC64NVME", "").header("x-amz-checksum-type"), "FULL_OBJECT");

@@ -18,7 +18,9 @@ class ObjectTest : public ServiceTest {
 TEST_F(ObjectTest, PutThenGet) {
   TestRequest request("PUT", "/bkt/a/b.txt", "hello");
   request.set("content-type", "text/plain").set("x-amz-meta-Color", "blue").set("x-amz-meta-empty", "");
-  request.set("cache-control", "no-cache").set("expires", "whenever").set("content-encoding", "gzip,aws-chunked");
+  request.set("cache-control", "no-cache")
+      .set("expires", "whenever")
+      .set("content-encoding", "gzip,aws-chunked");
   const Reply put = call(request);
   ASSERT_EQ(put.status, 200u) << put.body;
   EXPECT_EQ(put.header("ETag"), "\"5d41402abc4b2a76b9719d911017c592\"");
@@ -58,8 +60,9 @@ TEST_F(ObjectTest, DefaultsOfAnObject) {
 
 // Items 1, 2, 143: every key is its own object.
 TEST_F(ObjectTest, AwkwardKeys) {
-  const std::vector<std::string> keys = {"a//b", "a/../b", "./x", "/lead", "a b+c=d&e", "\xf0\x9f\x98\x80", "a", "a/",
-                                         "a/b", "%25", "%", "?", "#", "\x01\x02", "..", std::string(1024, '/')};
+  const std::vector<std::string> keys = {
+      "a//b", "a/../b", "./x", "/lead", "a b+c=d&e", "\xf0\x9f\x98\x80", "a",  "a/",
+      "a/b",  "%25",    "%",   "?",     "#",         "\x01\x02",         "..", std::string(1024, '/')};
   for (const std::string& key : keys) put("/bkt/" + api::percent_encode(key, api::Slash::keep), key);
   for (const std::string& key : keys) {
     EXPECT_EQ(call("GET", "/bkt/" + api::percent_encode(key, api::Slash::encode)).body, key) << key;
@@ -68,7 +71,8 @@ TEST_F(ObjectTest, AwkwardKeys) {
   TestRequest hosted("GET", "/a//b");
   hosted.replace("host", "bkt.s3.example.test");
   const auto user = main_user();
-  // The test's signer speaks path style; the canonical path of a virtual host is the key alone, as it is here.
+  // The test's signer speaks path style; the canonical path of a virtual host is the key alone, as it is
+  // here.
   EXPECT_EQ(call_as(user, hosted).body, "a//b");
 }
 
@@ -215,8 +219,9 @@ TEST_F(ObjectTest, HeadErrorsHaveNoBody) {
 // Item 46.
 TEST_F(ObjectTest, ResponseOverrides) {
   put("/bkt/k", "hello");
-  const Reply reply = call("GET", "/bkt/k?response-content-type=text%2Fcsv&response-cache-control=none&"
-                                  "response-content-disposition=attachment&response-expires=x");
+  const Reply reply = call("GET",
+                           "/bkt/k?response-content-type=text%2Fcsv&response-cache-control=none&"
+                           "response-content-disposition=attachment&response-expires=x");
   EXPECT_EQ(reply.header("Content-Type"), "text/csv");
   EXPECT_EQ(reply.header("Cache-Control"), "none");
   EXPECT_EQ(reply.header("Content-Disposition"), "attachment");
@@ -271,8 +276,9 @@ TEST_F(ObjectTest, WrongBodiesStoreNothing) {
 
 TEST_F(ObjectTest, StreamedUploads) {
   const std::string text(200'000, 'x');
-  for (const char* payload : {"STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
-                              "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}) {
+  for (const char* payload :
+       {"STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+        "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}) {
     const bool is_signed = std::string_view(payload).find("AWS4") != std::string_view::npos;
     const bool trailer = std::string_view(payload).ends_with("TRAILER");
     for (const std::size_t step : {std::size_t{997}, SIZE_MAX}) {
@@ -326,7 +332,9 @@ TEST_F(ObjectTest, DirectivesThatAreNotBuilt) {
     request.set(name, value);
     EXPECT_EQ(call(request).status, 200u) << name;
   }
-  for (const auto& [method, target] : {std::pair{"PUT", "/newbucket"}, {"PUT", "/bkt/k?tagging"}, {"POST", "/bkt/k?uploads"},
+  for (const auto& [method, target] : {std::pair{"PUT", "/newbucket"},
+                                       {"PUT", "/bkt/k?tagging"},
+                                       {"POST", "/bkt/k?uploads"},
                                        {"DELETE", "/bkt/default"}}) {
     TestRequest misplaced(method, target);
     misplaced.set("x-amz-copy-source", "/bkt/default");
@@ -374,8 +382,10 @@ TEST_F(ObjectTest, Copies) {
   EXPECT_EQ(copied.header("x-amz-tagging-count"), "1");
 
   const Reply replaced = copy("/bkt/copy2", "bkt/a%20b+c",
-                              {{"x-amz-metadata-directive", "REPLACE"}, {"x-amz-meta-b", "2"},
-                               {"x-amz-tagging-directive", "REPLACE"}, {"x-amz-tagging", "x=1&y=2"}});
+                              {{"x-amz-metadata-directive", "REPLACE"},
+                               {"x-amz-meta-b", "2"},
+                               {"x-amz-tagging-directive", "REPLACE"},
+                               {"x-amz-tagging", "x=1&y=2"}});
   ASSERT_EQ(replaced.status, 200u);
   EXPECT_FALSE(call("GET", "/bkt/copy2").has_header("x-amz-meta-a"));
   EXPECT_EQ(call("GET", "/bkt/copy2").header("x-amz-meta-b"), "2");
@@ -390,7 +400,8 @@ TEST_F(ObjectTest, Copies) {
     EXPECT_EQ(copy("/bkt/c", broken).code(), "InvalidArgument") << broken;
   }
   EXPECT_EQ(copy("/bkt/c", "/bkt/copy", {{"x-amz-copy-source-if-match", "\"x\""}}).status, 412u);
-  EXPECT_EQ(copy("/bkt/c", "/bkt/copy", {{"x-amz-copy-source-if-none-match", etag}}).status, 412u) << "never 304";
+  EXPECT_EQ(copy("/bkt/c", "/bkt/copy", {{"x-amz-copy-source-if-none-match", etag}}).status, 412u)
+      << "never 304";
   EXPECT_EQ(copy("/bkt/copy", "/bkt/copy2", {{"if-none-match", "*"}}).status, 412u);
   EXPECT_EQ(call("GET", "/bkt/c").status, 404u);
 
@@ -406,14 +417,17 @@ TEST_F(ObjectTest, Tags) {
   const Reply none = call("GET", "/bkt/k?tagging");
   EXPECT_EQ(none.status, 200u);
   EXPECT_EQ(none.element("TagSet"), "");
-  const std::string document = "<Tagging><TagSet><Tag><Key>class</Key><Value>cat</Value></Tag></TagSet></Tagging>";
+  const std::string document =
+      "<Tagging><TagSet><Tag><Key>class</Key><Value>cat</Value></Tag></TagSet></Tagging>";
   EXPECT_EQ(call("PUT", "/bkt/k?tagging", document).status, 200u);
   EXPECT_EQ(call("GET", "/bkt/k?tagging").element("Value"), "cat");
   EXPECT_EQ(call("GET", "/bkt/k").header("x-amz-tagging-count"), "1");
   EXPECT_EQ(call("PUT", "/bkt/k?tagging", "<Tagging>").code(), "MalformedXML");
   EXPECT_EQ(call("PUT", "/bkt/k?tagging").code(), "MissingRequestBodyError");
-  EXPECT_EQ(call("PUT", "/bkt/k?tagging", "<Tagging><TagSet><Tag><Key></Key><Value/></Tag></TagSet></Tagging>").code(),
-            "InvalidTag");
+  EXPECT_EQ(
+      call("PUT", "/bkt/k?tagging", "<Tagging><TagSet><Tag><Key></Key><Value/></Tag></TagSet></Tagging>")
+          .code(),
+      "InvalidTag");
   EXPECT_EQ(call("PUT", "/bkt/missing?tagging", document).code(), "NoSuchKey");
   EXPECT_EQ(call("DELETE", "/bkt/k?tagging").status, 204u);
   EXPECT_EQ(call("GET", "/bkt/k?tagging").count("<Tag>"), 0u);
@@ -441,8 +455,11 @@ TEST_F(ObjectTest, Attributes) {
 
 // Items 14, 40: presigning clients put x-amz- headers into the query.
 TEST_F(ObjectTest, PresignedRequests) {
-  TestRequest put("PUT", "/bkt/k?x-amz-meta-a=1&x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32&x-id=PutObject",
-                  "hello");
+  TestRequest put(
+      "PUT",
+      "/bkt/"
+      "k?x-amz-meta-a=1&x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32&x-id=PutObject",
+      "hello");
   presign(put, main_user());
   EXPECT_EQ(send(put).status, 200u);
   TestRequest get("GET", "/bkt/k?response-content-type=text%2Fplain");

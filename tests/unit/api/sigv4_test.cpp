@@ -23,7 +23,8 @@ class SigV4Test : public testing::Test {
     user.access_key = "AKIAIOSFODNN7EXAMPLE";
     user.secret_key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
     users_.push_back(user);
-    authenticator_ = std::make_unique<Authenticator>(clock_, Authenticator::Options{"us-east-1", locations_, users_});
+    authenticator_ =
+        std::make_unique<Authenticator>(clock_, Authenticator::Options{"us-east-1", locations_, users_});
   }
 
   // The error of the request, or 0.
@@ -64,10 +65,12 @@ TestRequest example(std::string method, std::string target) {
   return request;
 }
 
-TestRequest& authorize(TestRequest& request, const std::string& signed_headers, const std::string& signature) {
+TestRequest& authorize(TestRequest& request, const std::string& signed_headers,
+                       const std::string& signature) {
   return request.set("Authorization",
                      "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,"
-                     "SignedHeaders=" + signed_headers + ",Signature=" + signature);
+                     "SignedHeaders=" +
+                         signed_headers + ",Signature=" + signature);
 }
 
 const std::string kDomains[] = {"s3.amazonaws.com"};
@@ -96,7 +99,8 @@ TEST_F(SigV4Test, PublishedExamplePutObject) {
 
 TEST_F(SigV4Test, PublishedExamplesWithQueries) {
   TestRequest lifecycle = example("GET", "/?lifecycle");
-  lifecycle.set("x-amz-date", "20130524T000000Z").set("x-amz-content-sha256", std::string(tests::kEmptySha256));
+  lifecycle.set("x-amz-date", "20130524T000000Z")
+      .set("x-amz-content-sha256", std::string(tests::kEmptySha256));
   authorize(lifecycle, "host;x-amz-content-sha256;x-amz-date",
             "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543");
   EXPECT_EQ(verify(lifecycle, kDomains), 0);
@@ -111,7 +115,8 @@ TEST_F(SigV4Test, PublishedExamplesWithQueries) {
 TEST_F(SigV4Test, PublishedExamplePresigned) {
   TestRequest request = example(
       "GET",
-      "/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2F"
+      "/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-"
+      "1%2Fs3%2F"
       "aws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host&X-Amz-Signature="
       "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404");
   EXPECT_EQ(verify(request, kDomains), 0);
@@ -125,9 +130,10 @@ TEST_F(SigV4Test, PublishedExamplePresigned) {
 
 // Items 1 to 5: one form for every spelling of a path and a query.
 TEST_F(SigV4Test, PathsAndQueriesHaveOneForm) {
-  for (const char* target : {"/b/a//b", "/b/a/../b", "/b/./x", "/b//lead", "/b/a%20b%2Bc%3Dd%26e", "/b/%e4%bd%a0",
-                             "/b?uploads", "/b?uploads=", "/b?prefix=d%2F&delimiter=%2F&max-keys=2",
-                             "/b/k?partNumber=2&uploadId=u&x-id=UploadPart"}) {
+  for (const char* target :
+       {"/b/a//b", "/b/a/../b", "/b/./x", "/b//lead", "/b/a%20b%2Bc%3Dd%26e", "/b/%e4%bd%a0", "/b?uploads",
+        "/b?uploads=", "/b?prefix=d%2F&delimiter=%2F&max-keys=2",
+        "/b/k?partNumber=2&uploadId=u&x-id=UploadPart"}) {
     TestRequest request("GET", target);
     sign(request);
     EXPECT_EQ(verify(request), 0) << target;
@@ -144,7 +150,9 @@ TEST_F(SigV4Test, PathsAndQueriesHaveOneForm) {
 
 TEST_F(SigV4Test, HeadersAreFoldedAndJoined) {
   TestRequest request("GET", "/b/k");
-  request.set("x-amz-meta-a", "  two   words ").set("x-amz-meta-a", "second").set("accept-encoding", "identity");
+  request.set("x-amz-meta-a", "  two   words ")
+      .set("x-amz-meta-a", "second")
+      .set("accept-encoding", "identity");
   sign(request);
   EXPECT_EQ(verify(request), 0);
   request.replace("accept-encoding", "gzip");
@@ -189,10 +197,11 @@ TEST_F(SigV4Test, PayloadHashIsRequiredAndKnown) {
   missing.set("x-amz-date", "20130524T000000Z");
   authorize(missing, "host;x-amz-date", std::string(64, '0'));
   EXPECT_EQ(verify(missing), code(S3Error::invalid_request));
-  for (const auto& [payload, mode] : {std::pair{"UNSIGNED-PAYLOAD", PayloadMode::unsigned_payload},
-                                      {"STREAMING-AWS4-HMAC-SHA256-PAYLOAD", PayloadMode::streaming_signed},
-                                      {"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", PayloadMode::streaming_signed_trailer},
-                                      {"STREAMING-UNSIGNED-PAYLOAD-TRAILER", PayloadMode::streaming_unsigned_trailer}}) {
+  for (const auto& [payload, mode] :
+       {std::pair{"UNSIGNED-PAYLOAD", PayloadMode::unsigned_payload},
+        {"STREAMING-AWS4-HMAC-SHA256-PAYLOAD", PayloadMode::streaming_signed},
+        {"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", PayloadMode::streaming_signed_trailer},
+        {"STREAMING-UNSIGNED-PAYLOAD-TRAILER", PayloadMode::streaming_unsigned_trailer}}) {
     TestRequest request("PUT", "/b/k");
     SignOptions options;
     options.payload = payload;
@@ -229,16 +238,18 @@ TEST_F(SigV4Test, CredentialScope) {
 
   TestRequest other_day("GET", "/b/k");
   other_day.set("x-amz-date", "20130524T001000Z").set("x-amz-content-sha256", "UNSIGNED-PAYLOAD");
-  other_day.set("authorization", "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130523/us-east-1/s3/aws4_request, "
-                                 "SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=00");
+  other_day.set("authorization",
+                "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130523/us-east-1/s3/aws4_request, "
+                "SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=00");
   EXPECT_EQ(verify(other_day), code(S3Error::authorization_header_malformed));
 }
 
 TEST_F(SigV4Test, GarbageAuthorization) {
-  for (const char* text : {"garbage", "AWS4-HMAC-SHA256", "AWS4-HMAC-SHA256 ", "AWS4-HMAC-SHA256 Credential=x",
-                           "AWS4-HMAC-SHA256 Credential=a/b,SignedHeaders=host,Signature=1", "Basic dTpw",
-                           "AWS4-HMAC-SHA256 Credential=/20130524/us-east-1/s3/aws4_request,SignedHeaders=host,Signature=1",
-                           "AWS4-HMAC-SHA256 Nonsense=1,Credential=a/20130524/us-east-1/s3/aws4_request"}) {
+  for (const char* text :
+       {"garbage", "AWS4-HMAC-SHA256", "AWS4-HMAC-SHA256 ", "AWS4-HMAC-SHA256 Credential=x",
+        "AWS4-HMAC-SHA256 Credential=a/b,SignedHeaders=host,Signature=1", "Basic dTpw",
+        "AWS4-HMAC-SHA256 Credential=/20130524/us-east-1/s3/aws4_request,SignedHeaders=host,Signature=1",
+        "AWS4-HMAC-SHA256 Nonsense=1,Credential=a/20130524/us-east-1/s3/aws4_request"}) {
     TestRequest request("GET", "/b/k");
     request.set("authorization", text).set("x-amz-date", "20130524T000000Z");
     EXPECT_EQ(verify(request), code(S3Error::authorization_header_malformed)) << text;
@@ -246,7 +257,8 @@ TEST_F(SigV4Test, GarbageAuthorization) {
   TestRequest version_2("GET", "/b/k");
   version_2.set("authorization", "AWS AKIAIOSFODNN7EXAMPLE:frJIUN8DYpKDtOLCwo//yllqDzg=");
   EXPECT_EQ(verify(version_2), code(S3Error::invalid_request));
-  EXPECT_EQ(verify(TestRequest("GET", "/b/k?AWSAccessKeyId=A&Expires=1&Signature=x")), code(S3Error::invalid_request));
+  EXPECT_EQ(verify(TestRequest("GET", "/b/k?AWSAccessKeyId=A&Expires=1&Signature=x")),
+            code(S3Error::invalid_request));
   EXPECT_EQ(verify(TestRequest("GET", "/b/k")), code(S3Error::access_denied));
 }
 
@@ -294,7 +306,8 @@ TEST_F(SigV4Test, PresignedLimits) {
   EXPECT_EQ(with([](SignOptions& o) { o.timestamp = "20130524T001600Z"; }), code(S3Error::access_denied));
   EXPECT_EQ(with([](SignOptions& o) { o.region = "mars-1"; }), code(S3Error::authorization_query_parameters));
   EXPECT_EQ(with([](SignOptions& o) { o.service = "sts"; }), code(S3Error::authorization_query_parameters));
-  EXPECT_EQ(with([](SignOptions& o) { o.timestamp = "2013-05-24"; }), code(S3Error::authorization_query_parameters));
+  EXPECT_EQ(with([](SignOptions& o) { o.timestamp = "2013-05-24"; }),
+            code(S3Error::authorization_query_parameters));
   EXPECT_EQ(verify(TestRequest("GET", "/b/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=1")),
             code(S3Error::authorization_query_parameters));
 }

@@ -87,10 +87,11 @@ TEST(VerifiedBody, PlainBodyWithDefaults) {
 
 // Item 29: known values of every algorithm, over "hello".
 TEST(VerifiedBody, EveryAlgorithmInTheHeader) {
-  for (const auto& [name, value] : {std::pair{"x-amz-checksum-crc32", "NhCmhg=="},
-                                    {"x-amz-checksum-crc32c", "mnG7TA=="},
-                                    {"x-amz-checksum-sha1", "qvTGHdzF6KLavt4PO0gs2a6pQ00="},
-                                    {"x-amz-checksum-sha256", "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="}}) {
+  for (const auto& [name, value] :
+       {std::pair{"x-amz-checksum-crc32", "NhCmhg=="},
+        {"x-amz-checksum-crc32c", "mnG7TA=="},
+        {"x-amz-checksum-sha1", "qvTGHdzF6KLavt4PO0gs2a6pQ00="},
+        {"x-amz-checksum-sha256", "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="}}) {
     Case test = plain("hello");
     test.request.set(name, value);
     const Outcome outcome = test.run();
@@ -171,9 +172,12 @@ TEST(VerifiedBody, FramedBodies) {
   EXPECT_FALSE(good.run().error);
   good.request.http_chunked = true;
   EXPECT_FALSE(good.run().error) << "HTTP chunks around aws-chunked";
-  EXPECT_EQ(framed("hello", "x-amz-checksum-crc32:AAAAAA==").run().error, make_error_code(S3Error::bad_digest));
-  EXPECT_EQ(framed("hello", "x-amz-checksum-crc32:AAAA").run().error, make_error_code(S3Error::invalid_request));
-  EXPECT_EQ(framed("hello", "x-amz-checksum-crc32:%%%").run().error, make_error_code(S3Error::invalid_request));
+  EXPECT_EQ(framed("hello", "x-amz-checksum-crc32:AAAAAA==").run().error,
+            make_error_code(S3Error::bad_digest));
+  EXPECT_EQ(framed("hello", "x-amz-checksum-crc32:AAAA").run().error,
+            make_error_code(S3Error::invalid_request));
+  EXPECT_EQ(framed("hello", "x-amz-checksum-crc32:%%%").run().error,
+            make_error_code(S3Error::invalid_request));
   EXPECT_EQ(framed("hello", "x-amz-checksum-md5:AAAA").run().refused, S3Error::invalid_request);
   Case both = framed("hello", "x-amz-checksum-crc32:NhCmhg==");
   both.request.set("x-amz-checksum-crc32c", "mnG7TA==");

@@ -38,8 +38,9 @@ TEST(Encoding, Utf8) {
   for (const char* text : {"", "a", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf"}) {
     EXPECT_TRUE(api::is_utf8(text)) << text;
   }
-  for (const char* text : {"\x80", "\xc0\xaf", "\xc1\xbf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf0\x80\x80\x80",
-                           "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xc3", "\xe2\x82", "\xf0\x9f\x98", "\xff"}) {
+  for (const char* text :
+       {"\x80", "\xc0\xaf", "\xc1\xbf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf0\x80\x80\x80",
+        "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xc3", "\xe2\x82", "\xf0\x9f\x98", "\xff"}) {
     EXPECT_FALSE(api::is_utf8(text));
   }
   EXPECT_EQ(api::count_code_points("a\xc3\xa4\xf0\x9f\x98\x80"), 3u);
@@ -51,16 +52,17 @@ TEST(HttpDate, FormsRoundTrip) {
   EXPECT_EQ(api::http_date(kMs), "Sun, 06 Nov 1994 08:49:37 GMT");
   EXPECT_EQ(api::iso_date(kMs + 5), "1994-11-06T08:49:37.005Z");
   EXPECT_EQ(api::amz_date(kMs), "19941106T084937Z");
-  for (const char* text : {"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994",
-                           "Sun, 6 Nov 1994 08:49:37 +0000"}) {
+  for (const char* text : {"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT",
+                           "Sun Nov  6 08:49:37 1994", "Sun, 6 Nov 1994 08:49:37 +0000"}) {
     EXPECT_EQ(api::parse_http_date(text), kMs / 1000) << text;
   }
   EXPECT_EQ(api::parse_iso_date("1994-11-06T08:49:37.123Z"), kMs / 1000);
   EXPECT_EQ(api::parse_iso_date("1994-11-06T08:49:37Z"), kMs / 1000);
   EXPECT_EQ(api::parse_amz_date("19941106T084937Z"), kMs / 1000);
   EXPECT_EQ(api::http_date(951782400000), "Tue, 29 Feb 2000 00:00:00 GMT");
-  for (const char* text : {"", "x", "Sun,", "Sun, 06 Nov 1994", "Sun, 31 Feb 1994 08:49:37 GMT", "Sun, 06 Nov 1994 25:49:37 GMT",
-                           "Sun, 06 Nov 1994 08:49:37 PST", "19941106T084937", "Sun Nov"}) {
+  for (const char* text :
+       {"", "x", "Sun,", "Sun, 06 Nov 1994", "Sun, 31 Feb 1994 08:49:37 GMT", "Sun, 06 Nov 1994 25:49:37 GMT",
+        "Sun, 06 Nov 1994 08:49:37 PST", "19941106T084937", "Sun Nov"}) {
     EXPECT_FALSE(api::parse_http_date(text)) << text;
     EXPECT_FALSE(api::parse_amz_date(text)) << text;
     EXPECT_FALSE(api::parse_iso_date(text)) << text;
@@ -89,8 +91,9 @@ TEST(ByteRange, FormsOfTheHeader) {
   for (const char* header : {"bytes=0-0", "bytes=-5", "bytes=0-"}) {
     EXPECT_EQ(api::parse_range(header, 0).kind, RangeKind::unsatisfiable) << header;
   }
-  for (const char* header : {"", "bytes", "bytes=", "bytes=-", "bytes=5-2", "bytes=0-1,3-4", "items=0-1", "bytes=a-b",
-                             "bytes=0-1x", "bytes=--1", "bytes=1", "bytes=99999999999999999999-"}) {
+  for (const char* header :
+       {"", "bytes", "bytes=", "bytes=-", "bytes=5-2", "bytes=0-1,3-4", "items=0-1", "bytes=a-b",
+        "bytes=0-1x", "bytes=--1", "bytes=1", "bytes=99999999999999999999-"}) {
     EXPECT_EQ(api::parse_range(header, 100).kind, RangeKind::whole) << header;
   }
 }
@@ -110,8 +113,10 @@ TEST(ByteRange, ClosedForm) {
 // Items 43, 44.
 TEST(Conditions, EntityTags) {
   for (const char* tag : {"\"x\"", "x", " \"x\" ", "W/\"x\""}) EXPECT_EQ(api::bare_etag(tag), "x") << tag;
-  for (const char* list : {"*", "\"x\"", "x", "\"a\", \"x\"", "W/\"x\"", "a,x"}) EXPECT_TRUE(api::etag_matches(list, "x")) << list;
-  for (const char* list : {"", "\"y\"", "\"xx\"", ",", "\"\""}) EXPECT_FALSE(api::etag_matches(list, "x")) << list;
+  for (const char* list : {"*", "\"x\"", "x", "\"a\", \"x\"", "W/\"x\"", "a,x"})
+    EXPECT_TRUE(api::etag_matches(list, "x")) << list;
+  for (const char* list : {"", "\"y\"", "\"xx\"", ",", "\"\""})
+    EXPECT_FALSE(api::etag_matches(list, "x")) << list;
 }
 
 // Item 100.

@@ -18,12 +18,14 @@ S3Error error_of(std::string_view text, std::string_view root = "Delete") {
 
 // Item 89.
 TEST(XmlReader, NamespaceDeclarationAndLayoutDoNotMatter) {
-  for (const char* text :
-       {"<Delete><Object><Key>a&#x41;&amp;&#10;</Key></Object></Delete>",
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\n"
-        "  <Object>\n    <Key>aA&amp;&#xA;</Key>\n  </Object>\n</Delete>\n",
-        "<s:Delete xmlns:s=\"http://s3.amazonaws.com/doc/2006-03-01/\"><s:Object><s:Key><![CDATA[aA&]]>&#10;</s:Key></s:Object>"
-        "</s:Delete>"}) {
+  for (const char* text : {"<Delete><Object><Key>a&#x41;&amp;&#10;</Key></Object></Delete>",
+                           "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Delete "
+                           "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\n"
+                           "  <Object>\n    <Key>aA&amp;&#xA;</Key>\n  </Object>\n</Delete>\n",
+                           "<s:Delete "
+                           "xmlns:s=\"http://s3.amazonaws.com/doc/2006-03-01/"
+                           "\"><s:Object><s:Key><![CDATA[aA&]]>&#10;</s:Key></s:Object>"
+                           "</s:Delete>"}) {
     const auto parsed = parse_xml(text, "Delete");
     ASSERT_TRUE(parsed) << text;
     const api::XmlElement* object = parsed->child("Object");
@@ -36,10 +38,11 @@ TEST(XmlReader, NamespaceDeclarationAndLayoutDoNotMatter) {
 
 // Items 89, 137.
 TEST(XmlReader, Refused) {
-  for (const char* text : {"", "x", "<Delete>", "<Delete></Delet>", "<Delete/><Delete/>", "<Other/>", "<delete/>",
-                           "<Delete xmlns=\"http://example.com/\"/>", "<!DOCTYPE Delete><Delete/>",
-                           "<!DOCTYPE d [<!ENTITY a \"b\">]><Delete>&a;</Delete>", "<Delete>&unknown;</Delete>",
-                           "<Delete>words<Object/></Delete>", "<Delete>\x01</Delete>", "<Delete>\xff</Delete>"}) {
+  for (const char* text :
+       {"", "x", "<Delete>", "<Delete></Delet>", "<Delete/><Delete/>", "<Other/>", "<delete/>",
+        "<Delete xmlns=\"http://example.com/\"/>", "<!DOCTYPE Delete><Delete/>",
+        "<!DOCTYPE d [<!ENTITY a \"b\">]><Delete>&a;</Delete>", "<Delete>&unknown;</Delete>",
+        "<Delete>words<Object/></Delete>", "<Delete>\x01</Delete>", "<Delete>\xff</Delete>"}) {
     EXPECT_EQ(error_of(text), S3Error::malformed_xml) << text;
   }
   EXPECT_EQ(error_of(std::string_view("<Delete>\0</Delete>", 18)), S3Error::malformed_xml);
@@ -83,16 +86,17 @@ TEST(XmlWriter, Escapes) {
   xml.etag("abc");
   xml.flag("IsTruncated", false);
   EXPECT_EQ(xml.take(),
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Key>&lt;&amp;&gt;&quot;'&#xD;&#xA;&#x9;&#x1;&#x7F;\xc3\xa4</Key>"
+            "<?xml version=\"1.0\" "
+            "encoding=\"UTF-8\"?>\n<Key>&lt;&amp;&gt;&quot;'&#xD;&#xA;&#x9;&#x1;&#x7F;\xc3\xa4</Key>"
             "<ETag>&quot;abc&quot;</ETag><IsTruncated>false</IsTruncated>");
 }
 
 TEST(ErrorTable, DocumentHasItsFiveElementsAndExtras) {
   const api::Failure failure = api::Failure(S3Error::no_such_key).with("Key", "a<b");
   const std::string document = api::error_document(failure, "/b/a<b", "REQUEST1");
-  for (const char* part : {"<Error><Code>NoSuchKey</Code>", "<Message>The specified key does not exist.</Message>",
-                           "<Key>a&lt;b</Key>", "<Resource>/b/a&lt;b</Resource>", "<RequestId>REQUEST1</RequestId>",
-                           "<HostId>"}) {
+  for (const char* part : {"<Error><Code>NoSuchKey</Code>",
+                           "<Message>The specified key does not exist.</Message>", "<Key>a&lt;b</Key>",
+                           "<Resource>/b/a&lt;b</Resource>", "<RequestId>REQUEST1</RequestId>", "<HostId>"}) {
     EXPECT_NE(document.find(part), std::string::npos) << part;
   }
   EXPECT_NE(document.find(api::host_id("REQUEST1")), std::string::npos);
