@@ -29,9 +29,14 @@ def seed(request):
 
 
 @pytest.fixture
-def make_server(request):
+def program(request):
+    return request.config.getoption("--granary")
+
+
+@pytest.fixture
+def make_server(program):
     """Makes stores that are not started yet; they are killed and removed after the test."""
-    program, made = request.config.getoption("--granary"), []
+    made = []
 
     def make(**more):
         more.setdefault("capacity_bytes", CAPACITY)

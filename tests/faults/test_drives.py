@@ -1,5 +1,6 @@
 """Drives that go, shrink, rot and come back, under load and at rest: all bytes, or a clean error; never wrong ones."""
 
+import http.client
 import itertools
 import mmap
 import os
@@ -9,7 +10,8 @@ import shutil
 import granary_server
 import pytest
 import sigv4
-from witness import BUCKET, wait_until
+import witness
+from witness import wait_until
 
 FLIPS = 2000
 DATA_FILE = "granary.data"
@@ -142,13 +144,13 @@ def test_three_drives_lost_never_gives_wrong_bytes(server, load):
         server.process = None
         return
     client = sigv4.Client(server.port, granary_server.MAIN)
-    for keys in load.keys:
-        for key in keys:
-            answer = client.get(BUCKET, key.name)
-            if answer.status < 500:
-                load.look(client, key)
-            else:
-                assert answer.code in ("InternalError", "ServiceUnavailable", "SlowDown"), answer
+    for key in itertools.chain.from_iterable(load.keys):
+        try:
+            load.look(client, key)
+        except witness.Refused as refused:
+            assert refused.status == 500, refused
+        except http.client.IncompleteRead:
+            pass  # lost in the middle of a large body: the connection ends short of the length that was promised
     client.close()
     server.stop()
 

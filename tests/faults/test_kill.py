@@ -1,6 +1,11 @@
 """kill -9 and SIGTERM under load: what was acknowledged is there afterwards, whole."""
 
 import random
+import socket
+
+import granary_server
+import sigv4
+from witness import wait_until
 
 CYCLES = 20
 
@@ -27,8 +32,7 @@ def test_kill_during_recovery(server, load, seed):
         before = len(server.log_text().splitlines())
         server.process = server.spawn()
         lines = numbers.randrange(1, 4)
-        import witness
-        witness.wait_until(lambda: len(server.log_text().splitlines()) >= before + lines or not server.alive(),
+        wait_until(lambda: len(server.log_text().splitlines()) >= before + lines or not server.alive(),
                            "the start")
         server.kill()
     server.start()
@@ -57,3 +61,23 @@ def test_restarts_keep_everything(server, load):
         server.start()
     load.check()
     server.stop()
+
+
+def test_stop_right_after_the_start(server):
+    for _ in range(5):
+        server.stop()
+        server.start()
+    server.stop()
+
+
+def test_idle_connections_do_not_hold_a_stop(server):
+    """Plain and TLS, unused and used before; a stop that had to cut them says so in the log."""
+    clients = [sigv4.Client(server.port, granary_server.MAIN),
+               sigv4.Client(server.tls_port, granary_server.MAIN, server.certificate)]
+    for client in clients:
+        assert client.request("GET", "/").status == 200
+    unused = [socket.create_connection(("127.0.0.1", port)) for port in (server.port, server.tls_port)]
+    server.stop()
+    for connection in [*unused, *clients]:
+        connection.close()
+    assert not any("sessions_cut" in line for line in server.log_lines("warn")), server.log_tail()

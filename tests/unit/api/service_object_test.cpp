@@ -326,7 +326,8 @@ TEST_F(ObjectTest, DirectivesThatAreNotBuilt) {
   for (const auto& [name, value] : {std::pair{"x-amz-acl", "private"},
                                     {"x-amz-storage-class", "STANDARD"},
                                     {"x-amz-object-lock-legal-hold", "OFF"},
-                                    {"x-amz-request-payer", "requester"}}) {
+                                    {"x-amz-request-payer", "requester"},
+                                    {"x-amz-api-version", "2006-03-01"}}) {
     TestRequest request("PUT", "/bkt/default", "hello");
     request.set(name, value);
     EXPECT_EQ(call(request).status, 200u) << name;
