@@ -255,7 +255,12 @@ Task<bool> Session::send_stream(api::Response& response, bool keep_alive, std::s
                                               {"error", chunk ? std::string("length") : chunk.error().message()}});
       // Once the head is gone the only honest sign is to cut the connection short of the length.
       if (prefix.empty()) co_return false;
-      response = error_response(500, "InternalError", "We encountered an internal error. Please try again.", request_id);
+      const bool overloaded = !chunk && chunk.error() == storage::Errc::overloaded;
+      api::Response failure =
+          overloaded ? error_response(503, "SlowDown", "Please reduce your request rate.", request_id)
+                     : error_response(500, "InternalError", "We encountered an internal error. Please try again.", request_id);
+      failure.operation = response.operation;
+      response = std::move(failure);
       co_return co_await send(response, keep_alive, request_id);
     }
     left -= chunk->bytes.size();
