@@ -1,5 +1,6 @@
 #include "server/handlers.h"
 
+#include "server/error_response.h"
 #include "server/request_metrics.h"
 
 namespace server {
@@ -38,9 +39,7 @@ Task<api::Response> S3Handler::handle(const api::Request& request, api::HttpBody
   const bool stopping = stopping_.load(std::memory_order_relaxed);
   if (auto health = health_answer(request, !stopping)) co_return std::move(*health);
   if (stopping) {
-    api::Response response = text_response(503, "application/xml",
-                                           "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>ServiceUnavailable</Code>"
-                                           "<Message>The server is stopping.</Message></Error>");
+    api::Response response = error_response(503, "ServiceUnavailable", "The server is stopping.", request.request_id);
     response.add_header("Retry-After", "5");
     response.head_only = request.method == "HEAD";
     response.close = true;

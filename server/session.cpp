@@ -9,6 +9,7 @@
 #include <cstring>
 #include <random>
 
+#include "server/error_response.h"
 #include "storage/base/log.h"
 
 namespace server {
@@ -52,19 +53,6 @@ void refresh_date(Core& core) {
   char text[64];
   std::strftime(text, sizeof text, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts);
   core.date_header = text;
-}
-
-// For what fails before or outside the service.
-api::Response error_response(unsigned status, std::string_view code, std::string_view message, std::string_view id) {
-  api::Response response;
-  response.status = status;
-  response.add_header("Content-Type", "application/xml");
-  response.text = fmt::format(
-      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code><Message>{}</Message><Resource>/</Resource>"
-      "<RequestId>{}</RequestId><HostId>{}</HostId></Error>",
-      code, message, id, api::host_id(id));
-  response.content_length = response.text.size();
-  return response;
 }
 
 }  // namespace
@@ -178,13 +166,13 @@ Task<bool> Session::answer(std::size_t head_bytes) {
       keep_alive = false;
     }
   }
-  if (!body.finished() && (keep_alive || response.status < 300)) {
-    keep_alive = co_await settle_body(body) && keep_alive;
-  } else if (!body.finished()) {
-    keep_alive = false;
-  }
+  // The answer comes first: a client may wait for it before it goes on with a body that nobody wants. What is surely too
+  // much to read away ends the connection.
+  const std::uint64_t unread = body.content_length() ? *body.content_length() - body.bytes_read() : 0;
+  if (unread > kDrainBytesMax) keep_alive = false;
   const std::uint64_t sent_bytes = response.head_only ? 0 : response.content_length;
   const bool sent = co_await send(response, keep_alive, head.request.request_id);
+  if (sent && keep_alive && !body.finished()) keep_alive = co_await settle_body(body);
   if (metrics_ != nullptr) {
     const auto elapsed = std::chrono::steady_clock::now() - started;
     metrics_->record(response.operation, response.status,

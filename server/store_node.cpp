@@ -21,16 +21,20 @@ namespace asio = boost::asio;
 using storage::Result;
 using storage::Task;
 
-// memory_bytes in parts: the cache of bodies, bodies and stripes in flight, the metadata mirrors. What is left is for
-// connections, records and the program itself.
+// memory_bytes in parts. What is left is for connections, records and the program itself. Who waits for whom: bodies wait
+// for stripes, so stripes have memory of their own, those of the group commit apart from those that wait for clients.
 struct MemoryShares {
   std::size_t cache;
-  std::size_t requests;
+  std::size_t requests;  // bodies and reads in flight
+  std::size_t batches;   // stripes of the group commit: as many as are ever written at once
+  std::size_t streams;   // stripes of large uploads
   std::size_t metadata;
 };
 
 MemoryShares share(std::uint64_t memory_bytes) {
-  return {memory_bytes / 2, memory_bytes / 4, memory_bytes / 8};
+  constexpr std::size_t kBatches = 4 * storage::io::kMaxBufferBytes;
+  const std::size_t in_flight = memory_bytes / 16 * 5 - kBatches;
+  return {memory_bytes / 2, in_flight / 2, kBatches, in_flight - in_flight / 2, memory_bytes / 8};
 }
 
 // A drive gives an eighth of its capacity to its metadata mirror.
@@ -48,6 +52,8 @@ struct StoreNode::State {
   std::thread control_thread;
 
   std::unique_ptr<storage::io::BufferPool> request_pool;
+  std::unique_ptr<storage::io::BufferPool> batch_pool;
+  std::unique_ptr<storage::io::BufferPool> stream_pool;
   std::unique_ptr<storage::io::BufferPool> cache_pool;
   std::unique_ptr<storage::segment::DriveSet> drives;
   std::unique_ptr<storage::metadata::RocksShared> rocks;
@@ -98,7 +104,7 @@ bool StoreNode::State::open_drives(const Config& config, std::string& why) {
   storage::segment::DriveSet::Options options;
   for (const DriveConfig& drive : config.drives) options.drives.push_back({drive.path, drive.capacity_bytes});
   options.engine = engine.engine;
-  options.registered = {request_pool->arena()};
+  options.registered = {request_pool->arena(), batch_pool->arena(), stream_pool->arena()};
   auto opened = run(storage::segment::DriveSet::open(std::move(options), why));
   if (!opened) {
     if (why.empty()) why = "the drives cannot be opened: " + opened.error().message();
@@ -138,8 +144,9 @@ bool StoreNode::State::open_metadata(const Config& config, storage::MetricsRegis
 
 bool StoreNode::State::open_store(const Config& config, storage::MetricsRegistry& metrics, std::string& why) {
   catalog = std::make_unique<storage::MetadataSegmentCatalog>(*mirrors);
-  segments = std::make_unique<storage::segment::SegmentStore>(*drives, *catalog, *request_pool,
-                                                              storage::system_clock(), metrics, mirrors->epoch());
+  segments = std::make_unique<storage::segment::SegmentStore>(
+      *drives, *catalog, storage::segment::StripePools{*batch_pool, *stream_pool}, storage::system_clock(), metrics,
+      mirrors->epoch());
   auto recovered = run(segments->recover());
   if (!recovered) {
     why = "the segments cannot be recovered: " + recovered.error().message();
@@ -167,6 +174,8 @@ std::unique_ptr<StoreNode> StoreNode::start(const Config& config, storage::Metri
   state.control_thread = std::thread([&state] { state.control.run(); });
   const MemoryShares shares = share(config.memory_bytes);
   state.request_pool = std::make_unique<storage::io::BufferPool>(shares.requests);
+  state.batch_pool = std::make_unique<storage::io::BufferPool>(shares.batches);
+  state.stream_pool = std::make_unique<storage::io::BufferPool>(shares.streams);
   state.cache_pool = std::make_unique<storage::io::BufferPool>(shares.cache);
   const auto show_memory = [&metrics](const char* user, storage::io::BufferPool& pool) {
     metrics.gauge_function("memory_used_bytes", "Memory in use, by user.", {{"user", user}},
@@ -175,6 +184,8 @@ std::unique_ptr<StoreNode> StoreNode::start(const Config& config, storage::Metri
         .set(static_cast<std::int64_t>(pool.budget_bytes()));
   };
   show_memory("requests", *state.request_pool);
+  show_memory("batches", *state.batch_pool);
+  show_memory("streams", *state.stream_pool);
   show_memory("cache", *state.cache_pool);
   if (!state.open_drives(config, why) || !state.open_metadata(config, metrics, why) ||
       !state.open_store(config, metrics, why)) {

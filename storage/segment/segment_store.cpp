@@ -90,9 +90,9 @@ bool valid_record(const SegmentRecord& record) {
 }  // namespace
 
 struct SegmentStore::State {
-  State(DriveSet& drives, SegmentCatalog& catalog, io::BufferPool& pool, Clock& clock,
+  State(DriveSet& drives, SegmentCatalog& catalog, StripePools pools, Clock& clock,
         MetricsRegistry& metrics, std::uint64_t epoch, SegmentStoreOptions options)
-      : context(drives, catalog, pool, clock, metrics, epoch, options),
+      : context(drives, catalog, pools, clock, metrics, epoch, options),
         open(context),
         batches(context, open),
         streams(context, open),
@@ -124,9 +124,9 @@ struct SegmentStore::State {
   CallGuard::State calls;
 };
 
-SegmentStore::SegmentStore(DriveSet& drives, SegmentCatalog& catalog, io::BufferPool& pool, Clock& clock,
+SegmentStore::SegmentStore(DriveSet& drives, SegmentCatalog& catalog, StripePools pools, Clock& clock,
                            MetricsRegistry& metrics, std::uint64_t epoch, SegmentStoreOptions options)
-    : state_(std::make_unique<State>(drives, catalog, pool, clock, metrics, epoch, options)) {}
+    : state_(std::make_unique<State>(drives, catalog, pools, clock, metrics, epoch, options)) {}
 
 SegmentStore::~SegmentStore() = default;
 

@@ -115,10 +115,18 @@ struct SegmentStoreOptions {
   std::uint32_t repairs_max = 1024;                  // damaged shards remembered for repair
 };
 
+// Memory for stripes. Kept apart from each other and from the pool that bodies wait in: a body holds its buffer until its
+// stripe is durable, and a stream holds its stripe until its client has sent it; were they one pool, those who wait could
+// use up what those who would end their waiting need. Each holds at least three buffers of kMaxBufferBytes.
+struct StripePools {
+  io::BufferPool& batches;  // group commit, zone headers, repairs, zone preparation
+  io::BufferPool& streams;
+};
+
 class SegmentStore {
  public:
   // `epoch` is this process's, greater than every earlier one. All references outlive the store.
-  SegmentStore(DriveSet& drives, SegmentCatalog& catalog, io::BufferPool& pool, Clock& clock,
+  SegmentStore(DriveSet& drives, SegmentCatalog& catalog, StripePools pools, Clock& clock,
                MetricsRegistry& metrics, std::uint64_t epoch, SegmentStoreOptions options = {});
   ~SegmentStore();
 

@@ -26,12 +26,13 @@ StoreMetrics::StoreMetrics(MetricsRegistry& registry)
           registry.gauge("storage_append_queue_bytes_max", "Bound of storage_append_queue_bytes.")),
       zones_free(registry.gauge("storage_zones_free", "Zones that no segment holds, over all members.")) {}
 
-StoreContext::StoreContext(DriveSet& drive_set, SegmentCatalog& segment_catalog, io::BufferPool& buffer_pool,
+StoreContext::StoreContext(DriveSet& drive_set, SegmentCatalog& segment_catalog, StripePools pools,
                            Clock& wall_clock, MetricsRegistry& registry, std::uint64_t writer_epoch,
                            SegmentStoreOptions store_options)
     : drives(drive_set),
       catalog(segment_catalog),
-      pool(buffer_pool),
+      pool(pools.batches),
+      stream_pool(pools.streams),
       clock(wall_clock),
       metrics(registry),
       epoch(writer_epoch),

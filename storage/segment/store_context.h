@@ -28,13 +28,14 @@ struct StoreMetrics {
 };
 
 struct StoreContext {
-  StoreContext(DriveSet& drive_set, SegmentCatalog& segment_catalog, io::BufferPool& buffer_pool,
+  StoreContext(DriveSet& drive_set, SegmentCatalog& segment_catalog, StripePools pools,
                Clock& wall_clock, MetricsRegistry& registry, std::uint64_t writer_epoch,
                SegmentStoreOptions store_options);
 
   DriveSet& drives;
   SegmentCatalog& catalog;
-  io::BufferPool& pool;
+  io::BufferPool& pool;         // of everything but streams
+  io::BufferPool& stream_pool;
   Clock& clock;
   StoreMetrics metrics;
   const std::uint64_t epoch;

@@ -93,11 +93,11 @@ Task<Result<Stripe>> StreamWriter::new_stripe(Write* in_flight) {
   if (!segment) co_return segment.error();
   const StripeShape shape = shape_for((*segment)->scheme());
   segment->reset();
-  io::Buffer memory = context_.pool.try_take(shape.memory_bytes());
+  io::Buffer memory = context_.stream_pool.try_take(shape.memory_bytes());
   if (!memory) {
     if (in_flight != nullptr) co_return Stripe();
     Result<io::Buffer> waited =
-        co_await context_.pool.take(shape.memory_bytes(), context_.options.wait_ms_max);
+        co_await context_.stream_pool.take(shape.memory_bytes(), context_.options.wait_ms_max);
     if (!waited) co_return waited.error();
     memory = std::move(*waited);
   }
@@ -156,7 +156,7 @@ Task<Result<>> StreamWriter::write_rest(Write& write) {
 // Copies what is not yet written, as much as fits, into a stripe of the segment's geometry.
 Task<Result<>> StreamWriter::copy_into_smaller(SegmentPtr segment, Write& write, Stripe& copy) {
   const StripeShape shape = shape_for(segment->scheme());
-  Result<io::Buffer> memory = co_await context_.pool.take(shape.memory_bytes(), context_.options.wait_ms_max);
+  Result<io::Buffer> memory = co_await context_.stream_pool.take(shape.memory_bytes(), context_.options.wait_ms_max);
   if (!memory) co_return memory.error();
   copy = Stripe(std::move(*memory), shape);
   const auto length =

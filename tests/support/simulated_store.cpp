@@ -113,7 +113,8 @@ void SimulatedStore::start() {
   if (!drives) throw std::runtime_error("drives: " + why);
   drives_ = std::move(*drives);
   catalog_ = std::make_unique<MetadataSegmentCatalog>(*rows_);
-  segments_ = std::make_unique<segment::SegmentStore>(*drives_, *catalog_, *request_pool_, clock_, *metrics_, ++epoch_);
+  segments_ = std::make_unique<segment::SegmentStore>(*drives_, *catalog_, segment::StripePools{*request_pool_, *request_pool_},
+                                                      clock_, *metrics_, ++epoch_);
   auto recovered = run(segments_->recover());
   if (!recovered) throw std::runtime_error("segments: " + recovered.error().message());
   objects_ = std::make_unique<ObjectStore>(*rows_, *segments_, *request_pool_, *cache_pool_, clock_, *metrics_);

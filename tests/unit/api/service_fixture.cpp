@@ -108,7 +108,8 @@ ServiceTest::ServiceTest() {
   CHECK(drives.has_value());
   drives_ = std::move(*drives);
   catalog_ = std::make_unique<storage::MetadataSegmentCatalog>(metadata_);
-  segments_ = std::make_unique<storage::segment::SegmentStore>(*drives_, *catalog_, request_pool_, clock_,
+  segments_ = std::make_unique<storage::segment::SegmentStore>(
+      *drives_, *catalog_, storage::segment::StripePools{request_pool_, request_pool_}, clock_,
                                                                metrics_, 1);
   CHECK(run_task(context_, segments_->recover()).has_value());
   segments_->start(context_.get_executor());

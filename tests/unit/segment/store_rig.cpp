@@ -151,7 +151,7 @@ Result<> StoreRig::open_drives(std::vector<std::size_t> which) {
 
 Result<> StoreRig::open_store() {
   store =
-      std::make_unique<SegmentStore>(*drives, catalog, pool, system_clock(), metrics, ++epoch, options.store);
+      std::make_unique<SegmentStore>(*drives, catalog, StripePools{pool, pool}, system_clock(), metrics, ++epoch, options.store);
   return run_task(context, recover(*store));
 }
 

@@ -150,6 +150,15 @@ TEST_F(SessionTest, AnUnreadBodyIsDrainedBeforeTheNextRequest) {
   EXPECT_NE(sent.find("GET /b "), std::string::npos);
 }
 
+TEST_F(SessionTest, ARefusalDoesNotWaitForTheBody) {
+  // The client has announced a body and waits for the answer: it is there before anything else is read.
+  const std::string sent = talk({"PUT /refuse HTTP/1.1\r\nContent-Length: 5\r\n\r\n", "01234GET /b HTTP/1.1\r\n\r\n"});
+  EXPECT_EQ(sent.find("HTTP/1.1 403 Forbidden\r\n"), 0u);
+  EXPECT_NE(sent.find("GET /b "), std::string::npos);
+  const std::string large = talk({"PUT /refuse HTTP/1.1\r\nContent-Length: 9000000\r\n\r\n"});
+  EXPECT_NE(large.find("\r\nConnection: close\r\n"), std::string::npos);
+}
+
 TEST_F(SessionTest, ABodyThatEndsEarlyIsAnErrorOfTheBody) {
   const std::string sent = talk({"PUT /a HTTP/1.1\r\nContent-Length: 10\r\n\r\n0123"});
   EXPECT_NE(sent.find(boost::system::error_code(api::BodyErrc::http_body_truncated).message()), std::string::npos);
