@@ -89,7 +89,7 @@ def test_a_thousand_connections_stay_within_the_budget(program, tmp_path_factory
     try:
         server.start()
         sigv4.Client(server.port, granary_server.MAIN).make_bucket("soak")
-        soak = Soak(server, int(os.environ.get("GRANARY_SOAK_REQUESTS", "8000")))
+        soak = Soak(server, int(os.environ.get("GRANARY_SOAK_REQUESTS", "5000")))
         asyncio.run(soak.run())
         assert set(soak.statuses) <= {200, 503}, soak.statuses
         assert soak.statuses[200] > sum(soak.statuses.values()) * 0.9, soak.statuses
