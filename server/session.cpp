@@ -19,6 +19,7 @@ constexpr std::chrono::seconds kHeadLimit{30};
 constexpr std::chrono::seconds kIdleLimit{120};
 constexpr std::chrono::seconds kHandshakeLimit{15};
 constexpr std::chrono::seconds kLingerLimit{5};
+constexpr std::size_t kIdleBufferBytes = 8 * 1024;  // thousands of connections may idle
 constexpr std::size_t kDrainBytesMax = 256 * 1024;
 constexpr std::size_t kLingerBytesMax = 16 * 1024 * 1024;
 
@@ -63,7 +64,8 @@ Session::Session(std::unique_ptr<Connection> connection, Handler& handler, Core&
       core_(core),
       metrics_(metrics),
       place_(core.sessions.insert(core.sessions.end(), this)),
-      buffer_(new std::byte[kHeadBytesMax]) {
+      buffer_(new std::byte[kIdleBufferBytes]),
+      buffer_bytes_(kIdleBufferBytes) {
   head_.reserve(1024);
 }
 
@@ -90,6 +92,15 @@ Task<> Session::serve() {
   }
 }
 
+void Session::grow_buffer() {
+  if (buffer_bytes_ == kHeadBytesMax) return;
+  std::unique_ptr<std::byte[]> larger(new std::byte[kHeadBytesMax]);
+  if (!received_.empty()) std::memcpy(larger.get(), received_.data(), received_.size());
+  received_ = {larger.get(), received_.size()};
+  buffer_ = std::move(larger);
+  buffer_bytes_ = kHeadBytesMax;
+}
+
 Task<std::size_t> Session::read_head() {
   connection_->set_deadline(received_.empty() ? kIdleLimit : kHeadLimit);
   while (true) {
@@ -103,6 +114,7 @@ Task<std::size_t> Session::read_head() {
       std::memmove(buffer_.get(), received_.data(), received_.size());
     }
     received_ = {buffer_.get(), received_.size()};
+    if (received_.size() == buffer_bytes_) grow_buffer();
     if (received_.size() == kHeadBytesMax) {
       co_await refuse({400, "RequestHeaderSectionTooLarge",
                        "Your request header section exceeds the maximum allowed size."});
@@ -112,7 +124,7 @@ Task<std::size_t> Session::read_head() {
     if (core_.stopping) co_return 0;
     const bool first = received_.empty();
     Result<std::size_t> count =
-        co_await connection_->read_some({buffer_.get() + received_.size(), kHeadBytesMax - received_.size()});
+        co_await connection_->read_some({buffer_.get() + received_.size(), buffer_bytes_ - received_.size()});
     if (!count || *count == 0) co_return 0;
     if (first) connection_->set_deadline(kHeadLimit);
     received_ = {buffer_.get(), received_.size() + *count};
@@ -142,7 +154,8 @@ Task<bool> Session::answer(std::size_t head_bytes) {
   head.request.request_id = {id, 16};
   head.request.tls = connection_->tls();
   head.request.peer = connection_->peer();
-  RequestBody body(*connection_, parser, head, received_, {buffer_.get(), kHeadBytesMax});
+  if (head.chunked) grow_buffer();  // framing is read through it: fewer system calls
+  RequestBody body(*connection_, parser, head, received_, {buffer_.get(), buffer_bytes_});
 
   // While the handler works on drives nobody may cut the connection; reads and writes set deadlines of their own.
   connection_->set_deadline(std::chrono::hours(24));
@@ -270,7 +283,7 @@ Task<> Session::linger() {
   connection_->set_deadline(kLingerLimit);
   std::size_t drained = 0;
   while (drained < kLingerBytesMax) {
-    Result<std::size_t> count = co_await connection_->read_some({buffer_.get(), kHeadBytesMax});
+    Result<std::size_t> count = co_await connection_->read_some({buffer_.get(), buffer_bytes_});
     if (!count || *count == 0) co_return;
     drained += *count;
   }

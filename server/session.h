@@ -47,6 +47,7 @@ class Session {
 
  private:
   Task<> serve();
+  void grow_buffer();  // to kHeadBytesMax
   // Reads until `received_` starts with a whole head; its length, or 0 to end the connection.
   Task<std::size_t> read_head();
   // One request; false to end the connection.
@@ -63,7 +64,8 @@ class Session {
   Core& core_;
   RequestMetrics* metrics_;  // null: not counted
   std::list<Session*>::iterator place_;
-  std::unique_ptr<std::byte[]> buffer_;     // kHeadBytesMax: heads, and chunked framing
+  std::unique_ptr<std::byte[]> buffer_;     // heads, and chunked framing; small until more is needed
+  std::size_t buffer_bytes_;
   std::span<std::byte> received_;           // inside buffer_: what arrived and is not used yet
   std::string head_;                        // of the answer; its memory is reused
   alignas(std::max_align_t) std::byte field_arena_[4096];  // of the request in hand
