@@ -67,7 +67,9 @@ Result<std::vector<SegmentRecord::Member>> ZoneAllocator::allocate(
   for (std::uint32_t member = 0; member < drives_.size(); ++member) {
     if (!usable(member)) continue;
     members.push_back(member);
-    free.push_back(drives_[member].free_count);
+    // A zone that is being prepared is free again in a moment: to count it as taken would refuse a body at a time when
+    // the next one is let in.
+    free.push_back(drives_[member].free_count + drives_[member].preparing);
   }
   CHECK(width >= 1);
   if (members.size() < width || !room_for(std::move(free), width, 1 + reserved_segments))
@@ -78,6 +80,7 @@ Result<std::vector<SegmentRecord::Member>> ZoneAllocator::allocate(
     return free_a != free_b ? free_a > free_b : a < b;
   });
   members.resize(width);
+  if (drives_[members.back()].free_count == 0) return Errc::no_space;
   std::sort(members.begin(), members.end());
   std::vector<SegmentRecord::Member> zones(width);
   for (unsigned shard = 0; shard < width; ++shard) {
@@ -120,13 +123,15 @@ std::optional<std::uint32_t> ZoneAllocator::begin_preparing(std::uint32_t member
   if (ready >= wanted || !lowest) return std::nullopt;
   drive.free[*lowest] = false;
   --drive.free_count;
+  ++drive.preparing;
   return lowest;
 }
 
 void ZoneAllocator::end_preparing(std::uint32_t member, std::uint32_t zone, bool prepared) {
-  if (prepared) {
+  {
     std::lock_guard lock(mutex_);
-    drives_[member].prepared[zone] = true;
+    --drives_[member].preparing;
+    if (prepared) drives_[member].prepared[zone] = true;
   }
   SegmentRecord::Member given_back;
   given_back.drive = member;

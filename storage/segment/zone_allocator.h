@@ -51,6 +51,7 @@ class ZoneAllocator {
     std::vector<bool> free;
     std::vector<bool> prepared;
     std::uint32_t free_count = 0;
+    std::uint32_t preparing = 0;  // neither free nor taken: begin_preparing() .. end_preparing()
     std::uint32_t prepared_below = 0;
     std::uint32_t first_free = 0;  // no zone below it is free
     bool is_prepared(std::uint32_t zone) const { return zone < prepared_below || prepared[zone]; }

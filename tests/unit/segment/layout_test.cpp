@@ -143,6 +143,18 @@ TEST(ZoneAllocator, LeavesTheReserve) {
             Errc::no_space);
 }
 
+TEST(ZoneAllocator, AZoneInPreparationIsNoReasonToRefuse) {
+  ZoneAllocator zones({5, 5, 5});
+  const auto all = [](std::uint32_t) { return true; };
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(zones.allocate(3, 0, 2, all));
+  const auto preparing = zones.begin_preparing(1, 3);
+  ASSERT_TRUE(preparing.has_value());
+  EXPECT_TRUE(zones.allocate(3, 0, 2, all));  // the third and last, exactly as without the preparation
+  EXPECT_EQ(zones.allocate(3, 0, 2, all).error(), Errc::no_space);
+  zones.end_preparing(1, *preparing, true);
+  EXPECT_EQ(zones.allocate(3, 0, 2, all).error(), Errc::no_space);
+}
+
 TEST(ZoneAllocator, AZoneIsNeverGivenTwice) {
   ZoneAllocator zones({8, 8});
   EXPECT_TRUE(zones.claim({0, 3}));
