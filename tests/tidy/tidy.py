@@ -20,9 +20,11 @@ ALLOWED = {
     "storage/io": {"storage/base"},
     "storage/metadata": {"storage/base"},
     "storage/segment": {"storage/base", "storage/io", "erasure"},
-    "storage": {"storage/base", "storage/io", "storage/metadata", "storage/segment", "erasure"},
+    "storage/upkeep": {"storage/base", "storage/io", "storage/segment", "erasure"},
+    "storage": {"storage/base", "storage/io", "storage/metadata", "storage/segment", "storage/upkeep", "erasure"},
     "api": {"storage", "storage/base", "storage/io", "erasure"},
-    "server": {"api", "storage", "storage/base", "storage/io", "storage/metadata", "storage/segment"},
+    "server": {"api", "storage", "storage/base", "storage/io", "storage/metadata", "storage/segment",
+               "storage/upkeep"},
 }
 # What outside code may include of a folder. `storage/base` is vocabulary: all of it.
 FRONT_DOORS = {
@@ -30,6 +32,8 @@ FRONT_DOORS = {
     "storage/io": {"storage/io/drive.h", "storage/io/buffer.h"},
     "storage/metadata": {"storage/metadata/metadata_store.h"},
     "storage/segment": {"storage/segment/segment_store.h", "storage/segment/drive_set.h"},
+    "storage/upkeep": {"storage/upkeep/live_index.h", "storage/upkeep/collector.h", "storage/upkeep/rebuilder.h",
+                       "storage/upkeep/scrubber.h", "storage/upkeep/pacer.h"},
     "storage": {"storage/object_store.h"},
     "api": {"api/service.h"},
 }
