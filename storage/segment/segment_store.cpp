@@ -13,6 +13,7 @@
 #include "storage/segment/repair_queue.h"
 #include "storage/segment/store_context.h"
 #include "storage/segment/stream_writer.h"
+#include "storage/segment/stripe_walker.h"
 #include "storage/segment/zone_preparer.h"
 
 namespace storage::segment {
@@ -100,6 +101,7 @@ struct SegmentStore::State {
         rebuilder(context, shards),
         repairs(context, shards, rebuilder),
         extents(context, shards, rebuilder, repairs),
+        walker(context),
         preparer(context),
         drive_states(std::make_shared<DriveStateGauges>(drives, metrics)) {
     // The drives outlive the store and keep their listeners: this one must not keep anything of the store.
@@ -118,6 +120,7 @@ struct SegmentStore::State {
   ShardRebuilder rebuilder;
   RepairQueue repairs;
   ExtentReader extents;
+  StripeWalker walker;
   ZonePreparer preparer;
   std::shared_ptr<DriveStateGauges> drive_states;
   TaskGroup background;
@@ -237,6 +240,21 @@ Result<SegmentPin> SegmentStore::pin(SegmentId segment) {
   SegmentPtr found = state_->context.table.find(segment);
   if (!found) return Errc::not_found;
   return SegmentPin(std::move(found));
+}
+
+std::vector<SegmentRecord> SegmentStore::segments() const {
+  std::vector<SegmentRecord> records;
+  for (const SegmentPtr& segment : state_->context.table.all()) records.push_back(segment->record());
+  return records;
+}
+
+Task<Result<std::optional<StripeInfo>>> SegmentStore::next_stripe(SegmentId segment_id, std::uint32_t from_block) {
+  CallGuard guard(state_->calls);
+  if (!guard.admitted()) co_return Errc::shutting_down;
+  SegmentPtr segment = state_->context.table.find(segment_id);
+  if (!segment) co_return Errc::not_found;
+  if (segment->accepts_appends()) co_return Errc::conflict;
+  co_return co_await state_->walker.next(std::move(segment), from_block);
 }
 
 Task<Result<>> SegmentStore::free_segments(std::vector<SegmentId> ids) {

@@ -10,6 +10,7 @@ Segment::Segment(SegmentRecord record, std::uint32_t zone_blocks)
     : record_(std::move(record)),
       scheme_{record_.data, record_.parity},
       zone_blocks_(zone_blocks),
+      opened_here_(record_.state == SegmentRecord::State::open),
       sealed_(record_.state == SegmentRecord::State::sealed) {}
 
 SegmentRecord Segment::record() const {
@@ -37,6 +38,11 @@ bool Segment::accepts_appends() const {
 bool Segment::empty() const {
   std::lock_guard lock(mutex_);
   return next_sequence_ == 1;
+}
+
+std::uint32_t Segment::end_block() const {
+  std::lock_guard lock(mutex_);
+  return opened_here_ ? next_block_ : zone_blocks_;
 }
 
 bool Segment::seal() {
@@ -79,6 +85,14 @@ void SegmentTable::erase(SegmentId id) {
 std::size_t SegmentTable::size() const {
   std::lock_guard lock(mutex_);
   return segments_.size();
+}
+
+std::vector<SegmentPtr> SegmentTable::all() const {
+  std::lock_guard lock(mutex_);
+  std::vector<SegmentPtr> segments;
+  segments.reserve(segments_.size());
+  for (const auto& [id, segment] : segments_) segments.push_back(segment);
+  return segments;
 }
 
 }  // namespace storage::segment

@@ -41,6 +41,9 @@ class Segment {
 
   bool accepts_appends() const;
   bool empty() const;  // no stripe was ever reserved here by this process
+  // No stripe of it begins at or behind this block: what this process reserved, or the end of the zone where an earlier
+  // process wrote. Fixed once the segment is sealed.
+  std::uint32_t end_block() const;
   // True the first time. No reserve() succeeds afterwards.
   bool seal();
 
@@ -48,6 +51,7 @@ class Segment {
   const SegmentRecord record_;
   const erasure::Scheme scheme_;
   const std::uint32_t zone_blocks_;
+  const bool opened_here_;  // by this process
   mutable std::mutex mutex_;
   bool sealed_;
   std::uint32_t next_block_ = 1;
@@ -66,6 +70,7 @@ class SegmentTable {
   // Takes a segment out whoever refers to it.
   void erase(SegmentId id);
   std::size_t size() const;
+  std::vector<SegmentPtr> all() const;  // ascending by id
 
  private:
   mutable std::mutex mutex_;
