@@ -22,11 +22,20 @@ namespace storage::segment {
 
 class BatchWriter {
  public:
-  BatchWriter(StoreContext& context, OpenSegments& open)
-      : context_(context), open_(open), writer_(context), quota_(context.options.queue_bytes_max) {}
+  // All bodies go to the segments of `lane`.
+  BatchWriter(StoreContext& context, OpenSegments& open, Lane lane)
+      : context_(context), open_(open), lane_(lane), writer_(context), quota_(context.options.queue_bytes_max) {}
 
   // As SegmentStore::append(); sizes and names are checked by the caller.
   Task<Result<Appended>> append(PieceName name, std::span<const std::byte> bytes);
+
+  // The same for bodies that are all there at once, so that they fill stripes. Results in their order; Errc::too_large for
+  // one that today's geometry cannot hold in one stripe.
+  struct Body {
+    PieceName name;
+    std::span<const std::byte> bytes;
+  };
+  Task<std::vector<Result<Appended>>> append_all(std::vector<Body> bodies);
 
   std::uint64_t queue_bytes() const { return quota_.used_bytes(); }
 
@@ -41,10 +50,16 @@ class BatchWriter {
     unsigned attempts = 0;
   };
   using Batch = std::vector<Pending*>;
+  struct Taken {
+    Batch batch;
+    std::uint32_t shard_blocks_max = 0;  // what the layout may use
+  };
 
+  void enqueue(const Batch& batch, Executor executor);
   Task<> write_batches();
-  Task<> write(SegmentPtr segment, Batch batch);
-  Batch take(erasure::Scheme scheme);
+  Task<> write(SegmentPtr segment, Taken taken);
+  // What makes the next stripe of the segment. Empty: nothing that waits fits it any more.
+  Taken take(const Segment& segment);
   Batch take_all();
   void put_back(const Batch& batch);
   void retry_or_fail(const Batch& batch, Error error);
@@ -52,6 +67,7 @@ class BatchWriter {
 
   StoreContext& context_;
   OpenSegments& open_;
+  const Lane lane_;
   StripeWriter writer_;
   ByteQuota quota_;
   std::mutex mutex_;

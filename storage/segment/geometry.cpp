@@ -83,7 +83,10 @@ std::uint32_t shard_blocks_max(erasure::Scheme scheme, std::uint64_t zone_bytes,
                                std::uint32_t shard_bytes_max, std::uint32_t small_body_bytes_max) {
   constexpr std::uint64_t block = io::kBlockBytes;
   const std::uint64_t zone_blocks = zone_bytes / block;
-  const std::uint64_t wanted = std::min<std::uint64_t>(shard_bytes_max / block, zone_blocks / 8);
+  const std::uint64_t largest = std::min<std::uint64_t>(shard_bytes_max / block, zone_blocks / 8);
+  // So many stripes with one block of header each that they end where the zone does, little being left.
+  const std::uint64_t stripes = (zone_blocks - 1 + largest) / (largest + 1);
+  const std::uint64_t wanted = (zone_blocks - 1) / stripes - 1;
   const std::uint64_t body_share = (small_body_bytes_max + scheme.data - 1) / scheme.data;
   const std::uint64_t needed = (body_share + block - 1) / block;
   // One block of zone header and the largest shard header besides must fit the zone ...

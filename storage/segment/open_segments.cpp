@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/this_coro.hpp>
+#include <chrono>
 
 #include "storage/base/check.h"
 #include "storage/base/log.h"
@@ -12,8 +13,6 @@ namespace storage::segment {
 namespace asio = boost::asio;
 
 namespace {
-
-constexpr unsigned kReservedSegments = 2;  // room that is left to the collector
 
 // Each failed attempt takes at least one drive out of service, so more attempts than members of the widest
 // geometry bring nothing.
@@ -57,7 +56,7 @@ Task<Result<SegmentPtr>> OpenSegments::current(Lane lane) {
   Executor executor = co_await asio::this_coro::executor;
   if (old) seal(old, executor);
   old.reset();
-  Result<SegmentPtr> opened = co_await open();
+  Result<SegmentPtr> opened = co_await open_or_wait(lane);
   if (!opened) co_return opened.error();
   {
     std::lock_guard lock(mutex_);
@@ -76,7 +75,27 @@ void OpenSegments::seal(const SegmentPtr& segment, Executor executor) {
   if (segment->seal()) context_.tasks.spawn(executor, replace_sealed(context_, segment));
 }
 
-Task<Result<SegmentPtr>> OpenSegments::open() {
+// Under the lane's opening lock: those behind in its queue have waited as long, and whoever finds that nothing came free
+// since the last one gave up is refused at once.
+Task<Result<SegmentPtr>> OpenSegments::open_or_wait(Lane lane) {
+  LaneState& state = lanes_[static_cast<std::size_t>(lane)];
+  const std::int64_t deadline_ns =
+      context_.clock.monotonic_ns() + std::int64_t{context_.options.wait_ms_max} * 1'000'000;
+  while (true) {
+    const std::uint64_t seen = context_.space.freed.generation();
+    Result<SegmentPtr> opened = co_await open(lane);
+    if (opened || opened.error() != Errc::no_space || lane == Lane::survivors) co_return opened;
+    if (seen == state.waited_in_vain || !context_.space.worth_waiting()) co_return opened;
+    const std::int64_t left_ns = deadline_ns - context_.clock.monotonic_ns();
+    Result<bool> freed = false;
+    if (left_ns > 0) freed = co_await context_.space.freed.wait(seen, std::chrono::milliseconds(left_ns / 1'000'000 + 1));
+    if (freed && *freed) continue;
+    state.waited_in_vain = seen;
+    co_return Errc::no_space;
+  }
+}
+
+Task<Result<SegmentPtr>> OpenSegments::open(Lane lane) {
   Error last = Errc::read_only;
   for (unsigned attempt = 0; attempt < kOpenAttemptsMax; ++attempt) {
     const erasure::Scheme scheme = context_.drives.scheme_for(context_.drives.alive_count());
@@ -88,7 +107,7 @@ Task<Result<SegmentPtr>> OpenSegments::open() {
     record.epoch = context_.epoch;
     record.created_ms = context_.clock.wall_ms();
     Result<std::vector<SegmentRecord::Member>> zones = context_.zones.allocate(
-        scheme.data + scheme.parity, record.id, kReservedSegments,
+        scheme.data + scheme.parity, record.id, lane == Lane::survivors ? 0 : kReservedSegments,
         [this](std::uint32_t member) { return context_.drives.status(member) == DriveStatus::alive; });
     if (!zones) co_return zones.error();
     context_.update_zone_gauge();

@@ -3,6 +3,8 @@
 // Opening   record durable in the catalogue, then zone headers durable on all members, then the first stripe.
 // Sealing   at once in memory; the record follows in the background. Losing that is harmless: recover() seals
 //           whatever an earlier process left open.
+// Space     two segments' worth of zones is left to the survivors. Fresh data without a zone waits a bounded time while
+//           space is being reclaimed.
 // Threads   any. Lifetime: its background tasks belong to StoreContext::tasks.
 #pragma once
 
@@ -16,7 +18,9 @@
 
 namespace storage::segment {
 
-enum class Lane : std::uint8_t { batch = 0, stream = 1 };
+// Survivors are what the collector moves: apart from fresh data, since what has lived long will live on.
+enum class Lane : std::uint8_t { batch = 0, stream = 1, survivors = 2 };
+inline constexpr std::size_t kLanes = 3;
 
 class OpenSegments {
  public:
@@ -35,19 +39,21 @@ class OpenSegments {
  private:
   struct LaneState {
     AsyncLock opening;
-    SegmentPtr segment;  // under mutex_
+    SegmentPtr segment;               // under mutex_
+    std::uint64_t waited_in_vain = 0;  // under opening: the generation of space.freed in which nothing came free
   };
 
   SegmentPtr usable(Lane lane);
   bool members_alive(const Segment& segment) const;
-  Task<Result<SegmentPtr>> open();
+  Task<Result<SegmentPtr>> open(Lane lane);
+  Task<Result<SegmentPtr>> open_or_wait(Lane lane);
   Task<Result<>> write_zone_headers(const Segment& segment);
   Task<> abandon(SegmentPtr segment);
 
   StoreContext& context_;
   std::atomic<SegmentId> next_id_{1};
   std::mutex mutex_;
-  std::array<LaneState, 2> lanes_;
+  std::array<LaneState, kLanes> lanes_;
 };
 
 }  // namespace storage::segment

@@ -1,6 +1,7 @@
 #include "storage/segment/segment_store.h"
 
 #include <algorithm>
+#include <boost/asio/this_coro.hpp>
 #include <set>
 
 #include "storage/base/check.h"
@@ -95,7 +96,8 @@ struct SegmentStore::State {
         MetricsRegistry& metrics, std::uint64_t epoch, SegmentStoreOptions options)
       : context(drives, catalog, pools, clock, metrics, epoch, options),
         open(context),
-        batches(context, open),
+        batches(context, open, Lane::batch),
+        survivors(context, open, Lane::survivors),
         streams(context, open),
         shards(context),
         rebuilder(context, shards),
@@ -115,6 +117,7 @@ struct SegmentStore::State {
   StoreContext context;
   OpenSegments open;
   BatchWriter batches;
+  BatchWriter survivors;
   StreamWriter streams;
   ShardReader shards;
   ShardRebuilder rebuilder;
@@ -277,7 +280,77 @@ Task<Result<>> SegmentStore::free_segments(std::vector<SegmentId> ids) {
     }
   }
   context.update_zone_gauge();
+  if (removed) context.space.freed.wake();
   co_return removed;
+}
+
+Task<std::vector<Result<std::vector<Appended>>>> SegmentStore::append_survivors(std::vector<Survivor> bodies) {
+  std::vector<Result<std::vector<Appended>>> results(bodies.size(), std::vector<Appended>());
+  CallGuard guard(state_->calls);
+  if (!guard.admitted()) {
+    results.assign(bodies.size(), Errc::shutting_down);
+    co_return results;
+  }
+  const StoreContext& context = state_->context;
+  std::vector<std::size_t> written(bodies.size(), 0);  // bytes of each body
+  // A round fails for a body only when drives are lost during it, each of which makes the geometry narrower.
+  for (unsigned round = 0; round <= erasure::kDataShardsMax; ++round) {
+    const erasure::Scheme scheme = context.drives.scheme_for(context.drives.alive_count());
+    const std::size_t part_max = std::size_t{scheme.data} * context.shard_blocks_max(scheme) * io::kBlockBytes;
+    std::vector<BatchWriter::Body> parts;
+    std::vector<std::size_t> body_of;
+    for (std::size_t i = 0; i < bodies.size(); ++i) {
+      if (!results[i]) continue;
+      if (scheme.data == 0) {
+        results[i] = Errc::read_only;
+        continue;
+      }
+      for (std::size_t at = written[i]; at < bodies[i].bytes.size(); at += part_max) {
+        BatchWriter::Body part;
+        part.name = bodies[i].name;
+        part.bytes = bodies[i].bytes.subspan(at, std::min(part_max, bodies[i].bytes.size() - at));
+        parts.push_back(std::move(part));
+        body_of.push_back(i);
+      }
+    }
+    if (parts.empty()) break;
+    std::vector<Result<Appended>> appended = co_await state_->survivors.append_all(std::move(parts));
+    std::vector<bool> interrupted(bodies.size(), false);
+    for (std::size_t i = 0; i < appended.size(); ++i) {
+      const std::size_t body = body_of[i];
+      if (!results[body] || interrupted[body]) continue;
+      if (appended[i]) {
+        written[body] += appended[i]->extent.length;
+        results[body]->push_back(std::move(*appended[i]));
+      } else if (appended[i].error() == Errc::too_large) {
+        interrupted[body] = true;
+      } else {
+        results[body] = appended[i].error();
+      }
+    }
+  }
+  for (std::size_t i = 0; i < bodies.size(); ++i) {
+    if (results[i] && written[i] < bodies[i].bytes.size()) results[i] = Errc::too_large;
+  }
+  co_return results;
+}
+
+Task<Result<>> SegmentStore::seal(SegmentId segment_id) {
+  CallGuard guard(state_->calls);
+  if (!guard.admitted()) co_return Errc::shutting_down;
+  SegmentPtr segment = state_->context.table.find(segment_id);
+  if (!segment) co_return Errc::not_found;
+  state_->open.seal(segment, co_await boost::asio::this_coro::executor);
+  co_return success();
+}
+
+bool SegmentStore::settled(SegmentId segment_id) const {
+  const SegmentPtr segment = state_->context.table.find(segment_id);
+  return segment && segment->settled();
+}
+
+void SegmentStore::on_space_short(std::function<bool()> reclaimer) {
+  state_->context.space.set_reclaimer(std::move(reclaimer));
 }
 
 std::uint32_t SegmentStore::append_bytes_max() const {
@@ -298,6 +371,7 @@ SegmentStore::Usage SegmentStore::usage() const {
   }
   usage.zone_bytes = context.drives.zone_bytes();
   usage.segments = context.table.size();
+  usage.segments_left = context.segments_left(kSegmentsLeftMax);
   usage.queue_bytes = state_->batches.queue_bytes();
   usage.repairs_queued = state_->repairs.size();
   return usage;

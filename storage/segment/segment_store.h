@@ -15,6 +15,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -123,6 +124,8 @@ class SegmentCatalog {
   virtual Task<Result<>> remove(std::vector<SegmentId> ids) = 0;
 };
 
+inline constexpr unsigned kReservedSegments = 2;  // segments' worth of zones that fresh data may not use
+
 struct SegmentStoreOptions {
   std::uint32_t shard_bytes_max = 1024 * 1024;       // largest P; lowered where zones are small
   std::uint32_t small_body_bytes_max = 1024 * 1024;  // largest append()
@@ -187,6 +190,25 @@ class SegmentStore {
   // holes m + 1 reads of half a MiB a time.
   Task<Result<std::optional<StripeInfo>>> next_stripe(SegmentId segment, std::uint32_t from_block);
 
+  // For the collector: writes bodies again, densely and apart from fresh data, also into the zones that are reserved for
+  // it. In order, each body's extents: one, or several where today's geometry is narrower than a body. Never waits for
+  // space. The caller keeps the bytes alive until the call returns. Errors as of append(), by body.
+  struct Survivor {
+    PieceName name;
+    std::span<const std::byte> bytes;  // at least one
+  };
+  Task<std::vector<Result<std::vector<Appended>>>> append_survivors(std::vector<Survivor> bodies);
+
+  // No stripe is begun in the segment any more. Errc::not_found.
+  Task<Result<>> seal(SegmentId segment);
+
+  // Sealed, and no commit that could name bytes of it is under way: what no record names now, none will ever name.
+  bool settled(SegmentId segment) const;
+
+  // Asked, on any thread, whenever an append finds no zone: whether zones may soon come free, so that it is worth waiting
+  // (at most wait_ms_max). Must be quick and must not call the store. Empty: no. Returns when the old one is not running.
+  void on_space_short(std::function<bool()> reclaimer);
+
   // For the collector: removes sealed segments that no record refers to any more; their zones are free when this
   // returns. Errc::conflict, and nothing is removed, if one is open, unknown or pinned.
   Task<Result<>> free_segments(std::vector<SegmentId> ids);
@@ -194,11 +216,13 @@ class SegmentStore {
   // The largest body that append() takes now: small_body_bytes_max, less where zones are tiny or drives are lost.
   std::uint32_t append_bytes_max() const;
 
+  static constexpr unsigned kSegmentsLeftMax = 64;  // usage() counts no further
   struct Usage {
     std::uint64_t zones_total = 0;  // over all live drives
     std::uint64_t zones_free = 0;
     std::uint64_t zone_bytes = 0;
     std::uint64_t segments = 0;
+    unsigned segments_left = 0;       // that zones are there for in today's geometry, the reserve included
     std::uint64_t queue_bytes = 0;    // bodies waiting in append()
     std::uint64_t repairs_queued = 0;
   };

@@ -26,6 +26,7 @@ std::optional<Segment::Place> Segment::reserve(std::uint32_t blocks) {
   Place place;
   place.stripe_block = next_block_;
   place.sequence = next_sequence_++;
+  place.unsettled = unsettled_;
   next_block_ += blocks;
   return place;
 }
@@ -33,6 +34,19 @@ std::optional<Segment::Place> Segment::reserve(std::uint32_t blocks) {
 bool Segment::accepts_appends() const {
   std::lock_guard lock(mutex_);
   return !sealed_;
+}
+
+std::uint32_t Segment::room_blocks() const {
+  std::lock_guard lock(mutex_);
+  return sealed_ ? 0 : zone_blocks_ - next_block_;
+}
+
+bool Segment::settled() const {
+  std::lock_guard lock(mutex_);
+  // Once sealed, copies are made from other copies only: a count of one cannot grow.
+  if (!sealed_ || unsettled_.use_count() != 1) return false;
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return true;
 }
 
 bool Segment::empty() const {

@@ -35,11 +35,17 @@ class Segment {
   struct Place {
     std::uint32_t stripe_block;
     std::uint64_t sequence;
+    std::shared_ptr<const void> unsettled;  // held until the stripe failed or the commit that names its bytes returned
   };
   // Takes the next `blocks` of every zone; empty when the segment is sealed or they do not fit.
   std::optional<Place> reserve(std::uint32_t blocks);
 
+  // Blocks that reserve() still has.
+  std::uint32_t room_blocks() const;
+
   bool accepts_appends() const;
+  // Sealed, and no bytes of it await their name: what no record names now, none will ever name.
+  bool settled() const;
   bool empty() const;  // no stripe was ever reserved here by this process
   // No stripe of it begins at or behind this block: what this process reserved, or the end of the zone where an earlier
   // process wrote. Fixed once the segment is sealed.
@@ -56,6 +62,7 @@ class Segment {
   bool sealed_;
   std::uint32_t next_block_ = 1;
   std::uint64_t next_sequence_ = 1;
+  const std::shared_ptr<const void> unsettled_ = std::make_shared<char>();  // copies are out while bytes await a name
 };
 
 using SegmentPtr = std::shared_ptr<Segment>;

@@ -63,4 +63,26 @@ void StoreContext::update_zone_gauge() {
   metrics.zones_free.set(static_cast<std::int64_t>(zones.free_zones()));
 }
 
+unsigned StoreContext::segments_left(unsigned limit) const {
+  const erasure::Scheme scheme = drives.scheme_for(drives.alive_count());
+  if (scheme.data == 0) return 0;
+  return zones.segments_left(scheme.data + scheme.parity, limit, [this](std::uint32_t member) {
+    return drives.status(member) == DriveStatus::alive;
+  });
+}
+
+bool SpaceWatch::worth_waiting() {
+  // Under the mutex, so that set_reclaimer() returns only when the old one is not running any more.
+  std::lock_guard lock(mutex_);
+  return reclaimer_ && reclaimer_();
+}
+
+void SpaceWatch::set_reclaimer(std::function<bool()> reclaimer) {
+  {
+    std::lock_guard lock(mutex_);
+    reclaimer_ = std::move(reclaimer);
+  }
+  freed.wake();  // who waits asks again
+}
+
 }  // namespace storage::segment

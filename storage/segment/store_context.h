@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <mutex>
 
 #include "storage/base/clock.h"
 #include "storage/base/metrics.h"
+#include "storage/base/signal.h"
 #include "storage/base/task_group.h"
 #include "storage/io/buffer.h"
 #include "storage/segment/drive_set.h"
@@ -27,6 +30,20 @@ struct StoreMetrics {
   Gauge& zones_free;
 };
 
+// What appends without a free zone wait for.
+class SpaceWatch {
+ public:
+  Signal freed;  // woken when zones became free, or when waiting has become pointless
+
+  // Whether somebody is at work who may free zones; tells it that they are wanted.
+  bool worth_waiting();
+  void set_reclaimer(std::function<bool()> reclaimer);
+
+ private:
+  std::mutex mutex_;
+  std::function<bool()> reclaimer_;
+};
+
 struct StoreContext {
   StoreContext(DriveSet& drive_set, SegmentCatalog& segment_catalog, StripePools pools,
                Clock& wall_clock, MetricsRegistry& registry, std::uint64_t writer_epoch,
@@ -42,6 +59,7 @@ struct StoreContext {
   const SegmentStoreOptions options;
   SegmentTable table;
   ZoneAllocator zones;
+  SpaceWatch space;
   TaskGroup tasks;  // stripes being written and records being sealed: joined by stop(), never cancelled
 
   std::uint32_t zone_blocks() const;
@@ -52,6 +70,8 @@ struct StoreContext {
   // The drive to write a shard to: null unless it is alive.
   io::Drive* drive_for_write(std::uint32_t member) const;
   void update_zone_gauge();
+  // Segments of today's geometry that there are zones for, at most `limit`.
+  unsigned segments_left(unsigned limit) const;
 };
 
 }  // namespace storage::segment

@@ -192,7 +192,7 @@ Task<Result<>> StreamWriter::write_once(SegmentPtr segment, Write& write, Stripe
   }
   Appended appended;
   appended.extent = extent_of(*segment, *place, stripe.shape(), 0, length, crc);
-  appended.pin = SegmentPin(segment);
+  appended.pin = append_pin(segment, *place);
   write.extents.push_back(std::move(appended));
   write.written += length;
   co_return success();

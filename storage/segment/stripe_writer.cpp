@@ -31,6 +31,17 @@ Task<Result<>> StripeWriter::write(SegmentPtr segment, Segment::Place place, Str
   co_return success();
 }
 
+SegmentPin append_pin(SegmentPtr segment, const Segment::Place& place) {
+  struct Hold {
+    SegmentPtr segment;
+    std::shared_ptr<const void> unsettled;
+  };
+  auto hold = std::make_shared<Hold>();
+  hold->segment = std::move(segment);
+  hold->unsettled = place.unsettled;
+  return SegmentPin(std::move(hold));
+}
+
 Extent extent_of(const Segment& segment, Segment::Place place, const StripeShape& shape, std::uint32_t begin,
                  std::uint32_t length, std::uint32_t crc) {
   Extent extent;

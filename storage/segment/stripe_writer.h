@@ -25,6 +25,9 @@ class StripeWriter {
   StoreContext& context_;
 };
 
+// Keeps the segment, and keeps it unsettled: for bytes that await their name.
+SegmentPin append_pin(SegmentPtr segment, const Segment::Place& place);
+
 // The extent of [begin, begin + length) of a stripe at `place`.
 Extent extent_of(const Segment& segment, Segment::Place place, const StripeShape& shape, std::uint32_t begin,
                  std::uint32_t length, std::uint32_t crc);

@@ -8,14 +8,15 @@
 namespace storage::segment {
 namespace {
 
-// Whether `segments` more of `width` zones on distinct drives fit, always taking the fullest drives.
-bool room_for(std::vector<std::uint32_t> free, unsigned width, unsigned segments) {
-  for (unsigned i = 0; i < segments; ++i) {
+// How many segments of `width` zones on distinct drives fit, at most `limit`, always taking the fullest drives.
+unsigned room_for(std::vector<std::uint32_t> free, unsigned width, unsigned limit) {
+  if (free.size() < width) return 0;
+  for (unsigned i = 0; i < limit; ++i) {
     std::partial_sort(free.begin(), free.begin() + width, free.end(), std::greater<>());
-    if (free[width - 1] == 0) return false;
+    if (free[width - 1] == 0) return i;
     for (unsigned member = 0; member < width; ++member) --free[member];
   }
-  return true;
+  return limit;
 }
 
 }  // namespace
@@ -72,7 +73,7 @@ Result<std::vector<SegmentRecord::Member>> ZoneAllocator::allocate(
     free.push_back(drives_[member].free_count + drives_[member].preparing);
   }
   CHECK(width >= 1);
-  if (members.size() < width || !room_for(std::move(free), width, 1 + reserved_segments))
+  if (members.size() < width || room_for(std::move(free), width, 1 + reserved_segments) < 1 + reserved_segments)
     return Errc::no_space;
   std::sort(members.begin(), members.end(), [this](std::uint32_t a, std::uint32_t b) {
     const std::uint32_t free_a = drives_[a].free_count;
@@ -89,6 +90,16 @@ Result<std::vector<SegmentRecord::Member>> ZoneAllocator::allocate(
     zones[shard].zone = take(drives_[member]);
   }
   return zones;
+}
+
+unsigned ZoneAllocator::segments_left(unsigned width, unsigned limit,
+                                      const std::function<bool(std::uint32_t member)>& usable) const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::uint32_t> free;
+  for (std::uint32_t member = 0; member < drives_.size(); ++member) {
+    if (usable(member)) free.push_back(drives_[member].free_count + drives_[member].preparing);
+  }
+  return width == 0 ? 0 : room_for(std::move(free), width, limit);
 }
 
 void ZoneAllocator::release(SegmentRecord::Member zone) {

@@ -31,6 +31,9 @@ class ZoneAllocator {
       unsigned width, std::uint64_t rotation, unsigned reserved_segments,
       const std::function<bool(std::uint32_t member)>& usable);
 
+  // How many segments of `width` the usable members have zones for, at most `limit`.
+  unsigned segments_left(unsigned width, unsigned limit, const std::function<bool(std::uint32_t member)>& usable) const;
+
   void release(SegmentRecord::Member zone);
 
   // Preparation: zones below `prepared_zones[member]`, and those marked, cost no allocation in the file
