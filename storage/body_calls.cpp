@@ -94,18 +94,23 @@ Task<Result<StoredBody>> ObjectStore::State::store_body(ObjectKey name, BodySour
 }
 
 void ObjectStore::State::add_blob_rows(metadata::Transaction& transaction, const StoredBody& body,
-                                       const std::string& holder) {
+                                       const std::string& holder, upkeep::LiveChange& change) {
   for (std::size_t first = 0, chunk = 0; first < body.extents.size(); first += kExtentsPerChunk, ++chunk) {
     records::BlobChunk row;
     const std::size_t end = std::min(first + kExtentsPerChunk, body.extents.size());
-    for (std::size_t i = first; i < end; ++i) *row.add_extents() = encode(body.extents[i]);
-    transaction.put(keys::blob_chunk(body.blob, static_cast<std::uint32_t>(chunk)), serialize(row));
+    const std::string row_key = keys::blob_chunk(body.blob, static_cast<std::uint32_t>(chunk));
+    for (std::size_t i = first; i < end; ++i) {
+      *row.add_extents() = encode(body.extents[i]);
+      change.born.emplace_back(row_key, body.extents[i]);
+    }
+    transaction.put(row_key, serialize(row));
   }
   if (!holder.empty()) transaction.put(keys::blob_reference(body.blob, holder), std::string());
 }
 
 Task<Result<>> ObjectStore::State::release_blob(metadata::Transaction& transaction, segment::BlobId blob,
-                                                std::uint32_t chunks, std::string holder, bool kept) {
+                                                std::uint32_t chunks, std::string holder, bool kept,
+                                                upkeep::LiveChange& change) {
   const std::string guard_key = keys::blob_guard(blob);
   const std::string own = keys::blob_reference(blob, holder);
   transaction.remove(own);
@@ -129,8 +134,14 @@ Task<Result<>> ObjectStore::State::release_blob(metadata::Transaction& transacti
   } else {
     co_return guard.error();
   }
-  if (last) {
-    for (std::uint32_t chunk = 0; chunk < chunks; ++chunk) transaction.remove(keys::blob_chunk(blob, chunk));
+  for (std::uint32_t chunk = 0; last && chunk < chunks; ++chunk) {
+    const std::string row_key = keys::blob_chunk(blob, chunk);
+    transaction.remove(row_key);
+    // Only the counters want to know what dies, and they may be wrong: a row that cannot be read is removed all the same.
+    auto entry = co_await metadata.get(row_key);
+    records::BlobChunk row;
+    if (!entry || !parse(entry->value, row)) continue;
+    for (const records::Extent& extent : row.extents()) change.died.emplace_back(row_key, decode(extent));
   }
   co_return success();
 }
@@ -147,7 +158,7 @@ Task<Result<records::Parts>> ObjectStore::State::load_parts(keys::BucketId bucke
 
 Task<Result<>> ObjectStore::State::release_version(metadata::Transaction& transaction, keys::BucketId bucket,
                                                    std::string key, records::Version version,
-                                                   std::set<segment::BlobId> kept) {
+                                                   std::set<segment::BlobId> kept, upkeep::LiveChange& change) {
   const std::string holder = version_holder(version);
   if (version.part_count() > 0) {
     auto parts = co_await load_parts(bucket, key, version.number());
@@ -156,15 +167,17 @@ Task<Result<>> ObjectStore::State::release_version(metadata::Transaction& transa
       const segment::BlobId blob = blob_id(part.blob_id());
       if (part.blob_chunks() == 0) continue;
       Result<> released =
-          co_await release_blob(transaction, blob, part.blob_chunks(), holder, kept.contains(blob));
+          co_await release_blob(transaction, blob, part.blob_chunks(), holder, kept.contains(blob), change);
       if (!released) co_return released.error();
     }
     transaction.remove(keys::parts(bucket, key, version.number()));
   } else if (version.blob_chunks() > 0) {
     const segment::BlobId blob = blob_id(version.blob_id());
     Result<> released =
-        co_await release_blob(transaction, blob, version.blob_chunks(), holder, kept.contains(blob));
+        co_await release_blob(transaction, blob, version.blob_chunks(), holder, kept.contains(blob), change);
     if (!released) co_return released.error();
+  } else if (version.has_extent()) {
+    change.died.emplace_back(keys::head(bucket, key), decode(version.extent()));
   }
   co_return success();
 }

@@ -102,7 +102,7 @@ Task<Result<>> forget_expired(ObjectStore::State& state, metadata::Transaction& 
 Task<Result<>> dissolve_upload(ObjectStore::State& state, metadata::Transaction& transaction, std::string upload_key,
                                metadata::Revision upload_revision, std::string upload_id,
                                std::vector<ObjectStore::State::PartRow> stored,
-                               std::set<segment::BlobId> kept) {
+                               std::set<segment::BlobId> kept, upkeep::LiveChange& change) {
   transaction.require_revision(upload_key, upload_revision);
   transaction.remove(upload_key);
   for (const auto& part : stored) {
@@ -112,7 +112,8 @@ Task<Result<>> dissolve_upload(ObjectStore::State& state, metadata::Transaction&
     if (part.row.blob_chunks() == 0) continue;
     const segment::BlobId blob = blob_id(part.row.blob_id());
     Result<> released = co_await state.release_blob(transaction, blob, part.row.blob_chunks(),
-                                                    upload_holder(upload_id, part.row.number()), kept.contains(blob));
+                                                    upload_holder(upload_id, part.row.number()), kept.contains(blob),
+                                                    change);
     if (!released) co_return released.error();
   }
   co_return success();
@@ -168,7 +169,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::complete_upload(ObjectKey key, std::str
 
     const std::set<segment::BlobId> kept(replacement.blobs.begin(), replacement.blobs.end());
     Result<> dissolved = co_await dissolve_upload(*state_, replacement.extra, upload_key, upload->revision, upload_id,
-                                                  std::move(*stored), kept);
+                                                  std::move(*stored), kept, replacement.change);
     if (!dissolved) co_return dissolved.error();
     Result<> forgotten = co_await forget_expired(*state_, replacement.extra);
     if (!forgotten) co_return forgotten.error();

@@ -28,6 +28,15 @@ Task<KeyLocks::Guard> KeyLocks::lock(std::string key) {
   co_return Guard(this, std::move(key));
 }
 
+std::optional<KeyLocks::Guard> KeyLocks::try_lock(std::string key) {
+  Shard& shard = shard_of(key);
+  {
+    std::lock_guard lock(shard.mutex);
+    if (!shard.held.try_emplace(key).second) return std::nullopt;
+  }
+  return Guard(this, std::move(key));
+}
+
 void KeyLocks::unlock(const std::string& key) {
   Shard& shard = shard_of(key);
   std::function<void()> next;

@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -40,6 +41,8 @@ class KeyLocks {
   };
 
   Task<Guard> lock(std::string key);
+  // Empty when somebody holds the key.
+  std::optional<Guard> try_lock(std::string key);
 
  private:
   static constexpr std::size_t kShards = 64;

@@ -234,4 +234,16 @@ std::optional<segment::SegmentId> segment_id(std::string_view key) {
   return id;
 }
 
+std::string heads_prefix() { return std::string(1, kHead); }
+
+bool is_head(std::string_view key) { return !key.empty() && key.front() == kHead; }
+
+std::string blob_chunks_prefix() { return std::string(1, kBlobChunk); }
+
+std::string blob_chunk_prefix(const segment::BlobId& blob) {
+  std::string key = blob_chunk(blob, 0);
+  key.resize(key.size() - sizeof(std::uint32_t));
+  return key;
+}
+
 }  // namespace storage::keys

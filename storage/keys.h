@@ -30,11 +30,15 @@ std::string dead_bucket_prefix();
 std::optional<BucketId> dead_bucket_id(std::string_view key);
 
 std::string head(BucketId bucket, std::string_view key);
+std::string heads_prefix();  // all heads of all buckets
+bool is_head(std::string_view key);
 std::string head_prefix(BucketId bucket, std::string_view key_prefix);
 std::optional<std::string> head_object(std::string_view key);  // the object's key
 std::string parts(BucketId bucket, std::string_view key, std::uint64_t version_number);
 
 std::string blob_chunk(const segment::BlobId& blob, std::uint32_t chunk);
+std::string blob_chunk_prefix(const segment::BlobId& blob);
+std::string blob_chunks_prefix();  // of all blobs
 std::string blob_guard(const segment::BlobId& blob);
 std::string blob_reference(const segment::BlobId& blob, std::string_view holder);
 std::string blob_reference_prefix(const segment::BlobId& blob);

@@ -55,7 +55,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::put(ObjectKey key, PutOptions options, 
   replacement.version.set_modified_ms(state_->clock.wall_ms());
   *replacement.version.mutable_attributes() = encode(options.attributes);
   if (!stored->inline_extent && !stored->extents.empty()) {
-    state_->add_blob_rows(replacement.extra, *stored, std::string());
+    state_->add_blob_rows(replacement.extra, *stored, std::string(), replacement.change);
     replacement.blobs.push_back(stored->blob);
   }
   co_return co_await state_->replace_current(std::move(replacement));
@@ -92,14 +92,18 @@ Task<Result<>> ObjectStore::remove(ObjectKey key, RemoveCondition condition) {
     transaction.require_revision(row_key, (*current)->revision);
     transaction.remove(row_key);
     transaction.add(keys::object_count((*bucket)->id), -1, 0);
+    upkeep::LiveChange change;
     Result<> released =
-        co_await state_->release_version(transaction, (*bucket)->id, key.key, (*current)->row.current(), {});
+        co_await state_->release_version(transaction, (*bucket)->id, key.key, (*current)->row.current(), {}, change);
     if (!released) co_return released.error();
     std::optional<RecordCache<HeadRecord>::Write> write;
     write.emplace(state_->heads, row_key);
     auto revision = co_await state_->metadata.commit(std::move(transaction));
     write.reset();
-    if (revision) co_return success();
+    if (revision) {
+      state_->live_counters.apply(change);
+      co_return success();
+    }
     if (revision.error() != Errc::conflict) co_return revision.error();
   }
   co_return Errc::conditional_conflict;
@@ -124,6 +128,7 @@ Task<std::vector<Result<>>> ObjectStore::remove_many(std::string bucket_name, st
   }
   // Multipart and shared bodies need reads of their own: those, and a batch that meets a conflict, go one by one.
   metadata::Transaction transaction;
+  upkeep::LiveChange change;
   std::vector<PreparedRemove> prepared;
   std::vector<std::size_t> alone;
   std::vector<RecordCache<HeadRecord>::Write> writes;
@@ -152,6 +157,7 @@ Task<std::vector<Result<>>> ObjectStore::remove_many(std::string bucket_name, st
     }
     transaction.require_revision(row_key, (*current)->revision);
     transaction.remove(row_key);
+    if (version.has_extent()) change.died.emplace_back(row_key, decode(version.extent()));
     prepared.push_back({i, row_key});
   }
   if (!prepared.empty()) {
@@ -159,7 +165,9 @@ Task<std::vector<Result<>>> ObjectStore::remove_many(std::string bucket_name, st
     for (const PreparedRemove& each : prepared) writes.emplace_back(state_->heads, each.row_key);
     auto revision = co_await state_->metadata.commit(std::move(transaction));
     writes.clear();
-    if (!revision) {
+    if (revision) {
+      state_->live_counters.apply(change);
+    } else {
       for (const PreparedRemove& each : prepared) {
         if (revision.error() == Errc::conflict) {
           alone.push_back(each.index);

@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include "storage/live_index.h"
 #include "storage/object_store_state.h"
 
 namespace storage {
@@ -19,6 +20,7 @@ ObjectStore::State::State(metadata::MetadataStore& metadata_store, segment::Segm
       heads(the_options.cached_records_max),
       buckets(4096),
       byte_cache(cache, metrics),
+      live_index(std::make_unique<StoreLiveIndex>(*this)),
       put_bytes(metrics.counter("storage_put_bytes_total", "Bytes of bodies written.")),
       get_bytes(metrics.counter("storage_get_bytes_total", "Bytes of bodies read.")) {}
 
@@ -26,6 +28,9 @@ ObjectStore::ObjectStore(metadata::MetadataStore& metadata, segment::SegmentStor
                          io::BufferPool& request_pool, io::BufferPool& cache_pool, Clock& clock,
                          MetricsRegistry& metrics, ObjectStoreOptions options)
     : state_(std::make_unique<State>(metadata, segments, request_pool, cache_pool, clock, metrics, options)) {}
+
+upkeep::LiveIndex& ObjectStore::live_index() { return *state_->live_index; }
+upkeep::LiveCounters& ObjectStore::live_counters() { return state_->live_counters; }
 
 ObjectStore::~ObjectStore() = default;
 
@@ -109,6 +114,8 @@ Task<Result<ObjectInfoPtr>> ObjectStore::State::replace_current(Replacement repl
     if (!allowed) co_return allowed.error();
 
     metadata::Transaction transaction = replacement.extra;
+    upkeep::LiveChange change = replacement.change;
+    if (replacement.version.has_extent()) change.born.emplace_back(row_key, decode(replacement.version.extent()));
     transaction.require_revision(keys::bucket(replacement.bucket->info.name), replacement.bucket->revision);
     records::Head head;
     *head.mutable_current() = replacement.version;
@@ -118,7 +125,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::State::replace_current(Replacement repl
       head.set_labels_pending(current->row.labels_pending());
       head.mutable_current()->set_number(current->row.current().number() + 1);
       Result<> released = co_await release_version(transaction, replacement.bucket->id, replacement.key,
-                                                   current->row.current(), kept);
+                                                   current->row.current(), kept, change);
       if (!released) co_return released.error();
     } else {
       transaction.require_absent(row_key);
@@ -139,6 +146,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::State::replace_current(Replacement repl
     RecordCache<HeadRecord>::Write write(heads, row_key);
     auto revision = co_await metadata.commit(std::move(transaction));  // durable, and visible, when this returns
     if (revision) {
+      live_counters.apply(change);
       auto record = decode_head(replacement.key, metadata::Entry{row_key, std::move(value), *revision});
       if (!record) co_return record.error();
       ObjectInfoPtr info = (*record)->info;

@@ -35,6 +35,10 @@ class MetadataStore;
 namespace segment {
 class SegmentStore;
 }
+namespace upkeep {
+class LiveCounters;
+class LiveIndex;
+}
 
 inline constexpr std::size_t kKeyBytesMax = 1024;
 inline constexpr std::uint32_t kPartNumberMax = 10'000;
@@ -306,6 +310,10 @@ class ObjectStore {
   Task<Result<UploadPage>> list_uploads(std::string bucket, UploadListOptions options);
 
   io::BufferPool& request_pool();
+
+  // For the collector and other upkeep: what records say of the bytes in segments.
+  upkeep::LiveIndex& live_index();
+  upkeep::LiveCounters& live_counters();
 
   struct State;  // known to the files that implement this class only
 

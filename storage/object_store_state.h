@@ -16,6 +16,8 @@
 #include "storage/record_cache.h"
 #include "storage/records.h"
 #include "storage/segment/segment_store.h"
+#include "storage/upkeep/live_counters.h"
+#include "storage/upkeep/live_index.h"
 
 namespace storage {
 
@@ -50,6 +52,8 @@ struct ObjectStore::State {
   RecordCache<BucketRecord> buckets;  // by bucket name
   ByteCache byte_cache;
   KeyLocks locks;
+  upkeep::LiveCounters live_counters;
+  std::unique_ptr<upkeep::LiveIndex> live_index;
   TaskGroup readers;  // read-ahead of open readers
   Counter& put_bytes;
   Counter& get_bytes;
@@ -71,14 +75,17 @@ struct ObjectStore::State {
   // The same for bytes that are in memory already; no digests.
   Task<Result<StoredBody>> store_bytes(ObjectKey name, std::span<const std::byte> bytes);
   // Rows that make a stored blob exist for `holder`.
-  void add_blob_rows(metadata::Transaction& transaction, const StoredBody& body, const std::string& holder);
+  void add_blob_rows(metadata::Transaction& transaction, const StoredBody& body, const std::string& holder,
+                     upkeep::LiveChange& change);
+  // `change`, here and below: what the counters must learn once the transaction went through; the caller applies it.
   // Removes one holder's claim; the blob's own rows go with the last one. A blob that is `kept` gets a new holder
   // in the same transaction.
   Task<Result<>> release_blob(metadata::Transaction& transaction, segment::BlobId blob, std::uint32_t chunks,
-                              std::string holder, bool kept);
+                              std::string holder, bool kept, upkeep::LiveChange& change);
   // Removes everything that `version` of a key holds, but not its head row. `kept`: blobs with a new holder.
   Task<Result<>> release_version(metadata::Transaction& transaction, keys::BucketId bucket, std::string key,
-                                 records::Version version, std::set<segment::BlobId> kept);
+                                 records::Version version, std::set<segment::BlobId> kept,
+                                 upkeep::LiveChange& change);
   Task<Result<records::Parts>> load_parts(keys::BucketId bucket, std::string key, std::uint64_t number);
 
   // --- Uploads.
@@ -106,6 +113,7 @@ struct ObjectStore::State {
     WriteCondition condition;
     metadata::Transaction extra;                // preconditions and rows beside the head row
     std::optional<records::Parts> parts;        // the parts row of a multipart version
+    upkeep::LiveChange change;                  // what `extra` makes live and kills
     std::vector<segment::BlobId> blobs;         // what the body holds beside an inline extent
   };
   // Errc::conflict when a precondition of `extra` does not hold (any more).

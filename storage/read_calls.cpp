@@ -244,18 +244,22 @@ Task<Result<ObjectInfoPtr>> ObjectStore::copy(const OpenObject& source, ObjectKe
     to.clear_extent();
     describe_extents(*stored, to);
     if (!stored->inline_extent) {
-      state_->add_blob_rows(replacement.extra, *stored, std::string());
+      state_->add_blob_rows(replacement.extra, *stored, std::string(), replacement.change);
       replacement.blobs.push_back(stored->blob);
     }
     pins = std::move(stored->pins);
-  } else {
-    Result<> shared = co_await share_body(*state_, opened.parts(), from, replacement);
-    if (!shared) co_return shared.error();
+    co_return co_await state_->replace_current(std::move(replacement));
   }
-  auto info = co_await state_->replace_current(std::move(replacement));
-  // A blob lost its last holder between open() and here.
-  if (!info && info.error() == Errc::conflict) co_return Errc::not_found;
-  co_return info;
+  for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
+    State::Replacement sharing = replacement;
+    // Errc::not_found: a blob lost its last holder since open().
+    Result<> shared = co_await share_body(*state_, opened.parts(), from, sharing);
+    if (!shared) co_return shared.error();
+    auto info = co_await state_->replace_current(std::move(sharing));
+    if (info || info.error() != Errc::conflict) co_return info;
+    // A first row has changed or gone: its extents were moved, or somebody released the blob.
+  }
+  co_return Errc::conditional_conflict;
 }
 
 }  // namespace storage

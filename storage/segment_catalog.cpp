@@ -72,6 +72,7 @@ Task<Result<segment::SegmentCatalog::Loaded>> MetadataSegmentCatalog::load() {
 Task<Result<>> MetadataSegmentCatalog::add(segment::SegmentRecord record) {
   for (int attempt = 0; attempt < 64; ++attempt) {
     metadata::Transaction transaction;
+    transaction.may_use_reserve = true;  // there are at most as many segments as zones, and the collector needs some
     const std::string key = keys::segment(record.id);
     transaction.require_absent(key);
     transaction.put(key, encode_segment(record));
@@ -104,6 +105,7 @@ Task<Result<>> MetadataSegmentCatalog::replace(segment::SegmentRecord record) {
   auto entry = co_await metadata_.get(key);
   if (!entry) co_return entry.error();
   metadata::Transaction transaction;
+  transaction.may_use_reserve = true;
   transaction.require_revision(key, entry->revision);
   transaction.put(key, encode_segment(record));
   auto revision = co_await metadata_.commit(std::move(transaction));

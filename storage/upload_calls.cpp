@@ -99,6 +99,7 @@ Task<Result<PartInfo>> ObjectStore::put_part(ObjectKey key, std::string upload_i
   for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
     part.set_modified_ms(state_->clock.wall_ms());
     metadata::Transaction transaction;
+    upkeep::LiveChange change;
     transaction.require_revision(upload_key, upload->revision);
     auto existing = co_await state_->metadata.get(part_key);
     if (existing) {
@@ -108,7 +109,7 @@ Task<Result<PartInfo>> ObjectStore::put_part(ObjectKey key, std::string upload_i
       transaction.require_revision(part_key, existing->revision);
       if (old.blob_chunks() > 0) {
         Result<> released =
-            co_await state_->release_blob(transaction, blob_id(old.blob_id()), old.blob_chunks(), holder, false);
+            co_await state_->release_blob(transaction, blob_id(old.blob_id()), old.blob_chunks(), holder, false, change);
         if (!released) co_return released.error();
       }
     } else if (existing.error() == Errc::not_found) {
@@ -117,9 +118,12 @@ Task<Result<PartInfo>> ObjectStore::put_part(ObjectKey key, std::string upload_i
       co_return existing.error();
     }
     transaction.put(part_key, part.SerializeAsString());
-    if (!stored->extents.empty()) state_->add_blob_rows(transaction, *stored, holder);
+    if (!stored->extents.empty()) state_->add_blob_rows(transaction, *stored, holder, change);
     auto revision = co_await state_->metadata.commit(std::move(transaction));
-    if (revision) co_return decode(part);
+    if (revision) {
+      state_->live_counters.apply(change);
+      co_return decode(part);
+    }
     if (revision.error() != Errc::conflict) co_return revision.error();
     // The upload is over, or another copy of this part came first.
     auto again = co_await state_->find_upload((*bucket)->id, key.key, upload_id);
@@ -136,6 +140,7 @@ Task<Result<>> ObjectStore::State::abort(keys::BucketId bucket, std::string key,
     auto parts = co_await load_upload_parts(upload_id);
     if (!parts) co_return parts.error();
     metadata::Transaction transaction;
+    upkeep::LiveChange change;
     const std::string row_key = keys::upload(bucket, key, upload_id);
     transaction.require_revision(row_key, upload->revision);
     transaction.remove(row_key);
@@ -145,11 +150,14 @@ Task<Result<>> ObjectStore::State::abort(keys::BucketId bucket, std::string key,
       transaction.remove(part_key);
       if (part.row.blob_chunks() == 0) continue;
       Result<> released = co_await release_blob(transaction, blob_id(part.row.blob_id()), part.row.blob_chunks(),
-                                                upload_holder(upload_id, part.row.number()), false);
+                                                upload_holder(upload_id, part.row.number()), false, change);
       if (!released) co_return released.error();
     }
     auto revision = co_await metadata.commit(std::move(transaction));
-    if (revision) co_return success();
+    if (revision) {
+      live_counters.apply(change);
+      co_return success();
+    }
     if (revision.error() != Errc::conflict) co_return revision.error();
   }
   co_return Errc::conditional_conflict;

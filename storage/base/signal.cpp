@@ -22,21 +22,20 @@ std::uint64_t Signal::generation() const {
   return generation_;
 }
 
-Task<Result<bool>> Signal::wait(std::uint64_t seen, std::chrono::milliseconds timeout) {
+Task<Signal::Outcome> Signal::wait(std::uint64_t seen, std::chrono::milliseconds timeout) {
   auto waiter = std::make_shared<Waiter>(co_await asio::this_coro::executor);
   {
     std::lock_guard lock(mutex_);
-    if (generation_ != seen) co_return true;
-    if (waiters_.size() >= kWaitersMax) co_return Errc::overloaded;
+    if (generation_ != seen) co_return Outcome::changed;
+    if (waiters_.size() >= kWaitersMax) co_return Outcome::timed_out;
     waiter->timer.expires_after(timeout);
     waiters_.push_back(waiter);
   }
   auto [ended] = co_await waiter->timer.async_wait(asio::as_tuple(use_task));
   std::lock_guard lock(mutex_);
   waiters_.remove(waiter);
-  if (generation_ != seen) co_return true;
-  if (ended) co_return Errc::shutting_down;
-  co_return false;
+  if (generation_ != seen) co_return Outcome::changed;
+  co_return ended ? Outcome::cancelled : Outcome::timed_out;
 }
 
 void Signal::wake() {

@@ -3,7 +3,7 @@
 // Use       read generation(), look at the state, then wait() for a generation other than the one read: no change between
 //           the look and the wait is lost.
 // Threads   any. A waiter resumes on its own executor.
-// Errors    Errc::shutting_down when the waiting task is cancelled; Errc::overloaded when kWaitersMax tasks wait already.
+// Bound     kWaitersMax tasks; beyond it wait() ends at once, as if its time were over.
 // Lifetime  outlives its calls.
 #pragma once
 
@@ -13,7 +13,6 @@
 #include <memory>
 #include <mutex>
 
-#include "storage/base/result.h"
 #include "storage/base/task.h"
 
 namespace storage {
@@ -23,8 +22,9 @@ class Signal {
   static constexpr std::size_t kWaitersMax = 65'536;
 
   std::uint64_t generation() const;
-  // Completes when the generation is another than `seen` (true), or after `timeout` (false).
-  Task<Result<bool>> wait(std::uint64_t seen, std::chrono::milliseconds timeout);
+  enum class Outcome : std::uint8_t { changed, timed_out, cancelled };
+  // Completes when the generation is another than `seen`, after `timeout`, or when the waiting task is cancelled.
+  Task<Outcome> wait(std::uint64_t seen, std::chrono::milliseconds timeout);
   // Begins the next generation.
   void wake();
 

@@ -84,6 +84,9 @@ class Transaction {
     Key key;
     Value value;
   };
+  // For what must go through so that space comes back: refused neither when the metadata reserve is full.
+  bool may_use_reserve = false;
+
   std::vector<Precondition> preconditions;
   std::vector<Put> puts;
   std::vector<Key> removes;  // removing an absent key is no error

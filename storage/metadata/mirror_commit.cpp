@@ -86,7 +86,7 @@ Result<Revision> MirrorStore::stage(const Transaction& transaction, BatchBuild& 
     if (put.key.front() == kOwnRowByte) return Errc::invalid_argument;
   }
   // Near the bound only what does not grow the store may pass, so that deletes always can.
-  if (full_ && transaction.puts.size() > transaction.removes.size()) return Errc::no_space;
+  if (full_ && !transaction.may_use_reserve && transaction.puts.size() > transaction.removes.size()) return Errc::no_space;
   Result<> allowed = check_preconditions(transaction, build);
   if (!allowed) return allowed.error();
 

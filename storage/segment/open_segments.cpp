@@ -87,9 +87,9 @@ Task<Result<SegmentPtr>> OpenSegments::open_or_wait(Lane lane) {
     if (opened || opened.error() != Errc::no_space || lane == Lane::survivors) co_return opened;
     if (seen == state.waited_in_vain || !context_.space.worth_waiting()) co_return opened;
     const std::int64_t left_ns = deadline_ns - context_.clock.monotonic_ns();
-    Result<bool> freed = false;
+    Signal::Outcome freed = Signal::Outcome::timed_out;
     if (left_ns > 0) freed = co_await context_.space.freed.wait(seen, std::chrono::milliseconds(left_ns / 1'000'000 + 1));
-    if (freed && *freed) continue;
+    if (freed == Signal::Outcome::changed) continue;
     state.waited_in_vain = seen;
     co_return Errc::no_space;
   }
