@@ -48,12 +48,11 @@ ObjectReader::Chunk chunk_of(segment::Slice slice) {
 
 Task<> wait_for(PendingRead& pending) {
   Executor executor = co_await asio::this_coro::executor;
-  co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void()>(
-      [&pending, executor](auto handler) {
-        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-        pending.waiter = [shared, executor] { asio::post(executor, [shared] { std::move (*shared)(); }); };
-      },
-      use_task);
+  auto initiate = [&pending, executor](auto handler) {
+    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+    pending.waiter = [shared, executor] { asio::post(executor, [shared] { std::move (*shared)(); }); };
+  };
+  co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void()>(std::move(initiate), use_task);
 }
 
 // Runs on the reader's own executor, as next() does: no lock is needed around PendingRead.
