@@ -165,6 +165,25 @@ class OpenVersion final : public OpenObject {
 
 }  // namespace
 
+std::optional<CachedObject> ObjectStore::open_cached(std::string_view bucket, std::string_view key) {
+  RecordCache<BucketRecord>::Ticket bucket_ticket;
+  BucketRecordPtr found = state_->buckets.get(bucket, bucket_ticket);
+  if (!found) return std::nullopt;
+  RecordCache<HeadRecord>::Ticket ticket;
+  const HeadRecordPtr head = state_->heads.get(keys::head(found->id, key), ticket);
+  if (!head || !head->row.current().has_extent()) return std::nullopt;
+  ByteCache::Pointer bytes = state_->byte_cache.get_if_cached(decode(head->row.current().extent()));
+  if (!bytes) return std::nullopt;
+  CachedObject object;
+  const BucketInfo* info = &found->info;
+  object.bucket = std::shared_ptr<const BucketInfo>(std::move(found), info);
+  object.info = head->info;
+  object.bytes.bytes = bytes->span();
+  object.bytes.owner = std::move(bytes);
+  state_->get_bytes.add(object.bytes.bytes.size());
+  return object;
+}
+
 Task<Result<std::unique_ptr<OpenObject>>> ObjectStore::open(ObjectKey key) {
   auto bucket = co_await state_->find_bucket(key.bucket);
   if (!bucket) co_return bucket.error();
