@@ -193,6 +193,9 @@ std::unique_ptr<StoreNode> StoreNode::start(const Config& config, storage::Metri
 }
 
 storage::ObjectStore& StoreNode::objects() { return *state_->objects; }
+storage::segment::DriveSet& StoreNode::drives() { return *state_->drives; }
+storage::segment::SegmentStore& StoreNode::segments() { return *state_->segments; }
+std::vector<std::uint32_t> StoreNode::mirrors() const { return state_->mirrors->members(); }
 
 void StoreNode::attach(storage::Executor executor) {
   state_->attached = true;
