@@ -59,9 +59,9 @@ std::optional<std::string> decode_base64(std::string_view text, const std::array
   unsigned group = 0;
   unsigned bits = 0;
   for (const char c : text) {
-    const int value = table[static_cast<unsigned char>(c)];
+    const std::int8_t value = table[static_cast<unsigned char>(c)];
     if (value < 0) return std::nullopt;
-    group = (group << 6 | static_cast<unsigned>(value)) & 0xffffff;
+    group = (group << 6 | static_cast<unsigned char>(value)) & 0xffffff;
     bits += 6;
     if (bits >= 8) {
       bits -= 8;

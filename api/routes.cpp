@@ -139,7 +139,6 @@ std::string_view plain_methods(Scope scope) {
     case Scope::service:
       return "GET";
     case Scope::bucket:
-      return "GET, HEAD, PUT, DELETE";
     case Scope::object:
       return "GET, HEAD, PUT, DELETE";
   }

@@ -56,8 +56,9 @@ struct Response {
   // Header lines, each "Name: value\r\n", without Content-Length, Date, Server, Connection, x-amz-request-id and
   // x-amz-id-2, which the session adds.
   std::string headers;
-  // A small body, or a stream of exactly `content_length` bytes, or neither.
+  // A small body, or bytes of the memory cache, or a stream of exactly `content_length` bytes, or none of them.
   std::string text;
+  storage::ObjectReader::Chunk cached;
   std::unique_ptr<storage::OpenObject> object;    // owns what `stream` reads
   std::unique_ptr<storage::ObjectReader> stream;
   std::uint64_t content_length = 0;               // of text or stream; for HEAD: what a GET would have

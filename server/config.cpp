@@ -128,6 +128,8 @@ void read_file(const std::string& file, Config& config) {
       {{"listen", [&](const json& v, const std::string& n) { config.listen = text_of(v, n); }},
        {"tls", [&](const json& v, const std::string&) { read_object(v, "\"tls\"", tls); }},
        {"admin_listen", [&](const json& v, const std::string& n) { config.admin_listen = text_of(v, n); }},
+       {"admin_socket", [&](const json& v, const std::string& n) { config.admin_socket = beside(text_of(v, n)); }},
+       {"admin_token", [&](const json& v, const std::string& n) { config.admin_token = text_of(v, n); }},
        {"region", [&](const json& v, const std::string& n) { config.region = text_of(v, n); }},
        {"locations", [&](const json& v, const std::string& n) { config.locations = texts_of(v, n); }},
        {"domains", [&](const json& v, const std::string& n) { config.domains = texts_of(v, n); }},
@@ -174,6 +176,9 @@ void check_address(const std::string& address, const char* name) {
   }
 }
 
+// sockaddr_un holds no longer path.
+constexpr std::size_t kSocketPathMax = 107;
+
 void check(const Config& config) {
   check_address(config.listen, "listen");
   if (!config.tls.listen.empty()) {
@@ -185,6 +190,12 @@ void check(const Config& config) {
     throw ConfigError("a TLS certificate or key is given, but no address to listen on: give tls.listen");
   }
   if (!config.admin_listen.empty()) check_address(config.admin_listen, "admin_listen");
+  if (config.admin_socket.size() > kSocketPathMax) {
+    throw ConfigError(fmt::format("admin_socket must be a path of at most {} bytes", kSocketPathMax));
+  }
+  if (!config.admin_token.empty() && config.admin_token.size() < 16) {
+    throw ConfigError("admin_token must have at least 16 characters");
+  }
   if (config.drives.empty()) throw ConfigError("no drive is given: name at least one directory, file or block device");
   std::set<std::string> paths;
   for (const DriveConfig& drive : config.drives) {

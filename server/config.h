@@ -25,7 +25,9 @@ struct TlsConfig {
 struct Config {
   std::string listen = "127.0.0.1:9000";
   TlsConfig tls;
-  std::string admin_listen;  // empty: no admin port
+  std::string admin_listen;  // admin over TCP; empty: none
+  std::string admin_socket;  // admin over a unix socket; empty: default_admin_socket(), done without if that fails
+  std::string admin_token;   // needed over TCP
   std::string region = "us-east-1";
   std::vector<std::string> locations;
   std::vector<std::string> domains;

@@ -1,7 +1,6 @@
 #include "server/handlers.h"
 
 #include "server/error_response.h"
-#include "server/request_metrics.h"
 
 namespace server {
 namespace {
@@ -46,14 +45,6 @@ Task<api::Response> S3Handler::handle(const api::Request& request, api::HttpBody
     co_return response;
   }
   co_return co_await service_.handle(request, body);
-}
-
-Task<api::Response> AdminHandler::handle(const api::Request& request, api::HttpBody&) {
-  if (auto health = health_answer(request, true)) co_return std::move(*health);
-  if (request.target == "/metrics" && request.method == "GET") {
-    co_return text_response(200, "text/plain; version=0.0.4; charset=utf-8", metrics_text(metrics_));
-  }
-  co_return text_response(404, "text/plain", "not found: /metrics, /.granary/health/live, /.granary/health/ready\n");
 }
 
 }  // namespace server

@@ -1,9 +1,8 @@
-// What answers on the S3 port and on the admin port.
+// What answers on the S3 port.
 #pragma once
 
 #include "api/service.h"
 #include "server/session.h"
-#include "storage/base/metrics.h"
 
 namespace server {
 
@@ -21,16 +20,6 @@ class S3Handler final : public Handler {
  private:
   api::Service& service_;
   std::atomic<bool> stopping_{false};
-};
-
-// The admin port: health and /metrics.
-class AdminHandler final : public Handler {
- public:
-  explicit AdminHandler(const storage::MetricsRegistry& metrics) : metrics_(metrics) {}
-  Task<api::Response> handle(const api::Request& request, api::HttpBody& body) override;
-
- private:
-  const storage::MetricsRegistry& metrics_;
 };
 
 }  // namespace server

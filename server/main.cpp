@@ -2,13 +2,17 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 
+#include "server/admin_server.h"
+#include "server/commands.h"
 #include "server/config.h"
 #include "server/server.h"
 
 namespace {
 
 constexpr const char* kVersion = GRANARY_VERSION;
+constexpr const char* kDefaultListen = "127.0.0.1:9000";
 
 int serve(const server::Flags& flags) {
   server::Config config;
@@ -18,6 +22,25 @@ int serve(const server::Flags& flags) {
     return 1;
   }
   return server::serve(config);
+}
+
+// What the operator's commands are given.
+struct Arguments {
+  server::CommandOptions options;
+  std::uint32_t drive = 0;
+  std::uint32_t old_drive = 0;
+  std::string path;
+  std::uint64_t capacity_bytes = 0;
+};
+
+CLI::App* add_command(CLI::App& parent, const char* name, const char* what, Arguments& arguments) {
+  CLI::App* command = parent.add_subcommand(name, what);
+  command->add_option("--admin", arguments.options.target.address,
+                      "The store's admin socket, or HOST:PORT of its admin port (the socket of the store on port 9000)");
+  command->add_option("--token", arguments.options.target.token, "Bearer token for HOST:PORT (also GRANARY_ADMIN_TOKEN)")
+      ->envname("GRANARY_ADMIN_TOKEN");
+  command->add_flag("--json", arguments.options.json, "Print JSON");
+  return command;
 }
 
 }  // namespace
@@ -33,14 +56,21 @@ int main(int argc, char** argv) {
   serve_command->add_option("--tls-listen", flags.tls_listen, "HOST:PORT of the S3 endpoint over TLS");
   serve_command->add_option("--tls-cert", flags.tls_certificate, "PEM file with the certificate chain");
   serve_command->add_option("--tls-key", flags.tls_key, "PEM file with the private key");
-  serve_command->add_option("--admin-listen", flags.admin_listen, "HOST:PORT of health and /metrics");
+  serve_command->add_option("--admin-listen", flags.admin_listen, "HOST:PORT of health, /metrics and the commands");
   serve_command->add_option("DRIVE", flags.drives, "Directory, file or block device; /mnt/d{1...6} expands");
   CLI::App* version_command = app.add_subcommand("version", "Print the version");
+
+  Arguments arguments;
+  arguments.options.target.address = server::default_admin_socket(kDefaultListen);
+  CLI::App* status_command = add_command(app, "status", "Show the state of the running store", arguments);
+  CLI::App* drives_command = add_command(app, "drives", "Show its drives", arguments);
 
   CLI11_PARSE(app, argc, argv);
   if (version_command->parsed()) {
     fmt::print("granary {}\n", kVersion);
     return 0;
   }
+  if (status_command->parsed()) return server::show_status(arguments.options);
+  if (drives_command->parsed()) return server::show_drives(arguments.options);
   return serve(flags);
 }

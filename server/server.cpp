@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -13,6 +14,8 @@
 #include <future>
 #include <thread>
 
+#include "server/admin_server.h"
+#include "server/admin_service.h"
 #include "server/handlers.h"
 #include "server/listener.h"
 #include "server/store_node.h"
@@ -89,13 +92,14 @@ std::future<void> start_on(CoreThread& core, Task<> task) {
 
 class Process {
  public:
-  explicit Process(const Config& config) : config_(config), connections_(config.connections_max), admin_(metrics_) {}
+  explicit Process(const Config& config) : config_(config), connections_(config.connections_max) {}
 
   bool start(std::string& why);
   int wait_for_signal();
 
  private:
   bool listen(std::string& why);
+  bool listen_admin(std::string& why);
   tcp::endpoint resolve(const std::string& address);
   void stop();
 
@@ -109,7 +113,8 @@ class Process {
   std::unique_ptr<StoreNode> store_;
   std::unique_ptr<api::Service> service_;
   std::unique_ptr<S3Handler> s3_;
-  AdminHandler admin_;
+  std::unique_ptr<AdminService> admin_service_;
+  std::unique_ptr<AdminServer> admin_;
   std::vector<std::unique_ptr<CoreThread>> cores_;
 };
 
@@ -145,7 +150,24 @@ bool Process::listen(std::string& why) {
     if (!tls_.load(config_.tls.certificate, config_.tls.key, why)) return false;
     if (!add(config_.tls.listen, *s3_, true, &tls_, cores_.size())) return false;
   }
-  return config_.admin_listen.empty() || add(config_.admin_listen, admin_, false, nullptr, 1);
+  return true;
+}
+
+bool Process::listen_admin(std::string& why) {
+  admin_service_ = std::make_unique<AdminService>(*store_, metrics_);
+  const AdminHandle handle = [this](AdminRequest request) { return admin_service_->handle(std::move(request)); };
+  AdminServer::Options options;
+  options.listen = config_.admin_listen;
+  options.token = config_.admin_token;
+  options.socket = config_.admin_socket.empty() ? default_admin_socket(config_.listen) : config_.admin_socket;
+  admin_ = AdminServer::start(options, handle, why);
+  if (admin_ || !config_.admin_socket.empty()) return admin_ != nullptr;
+  // Nobody asked for the socket at its usual place: the store serves without it.
+  storage::log_warn("admin_socket_off", {{"why", why}});
+  options.socket.clear();
+  why.clear();
+  admin_ = AdminServer::start(options, handle, why);
+  return admin_ != nullptr;
 }
 
 bool Process::start(std::string& why) {
@@ -165,7 +187,7 @@ bool Process::start(std::string& why) {
 
   const unsigned count = config_.threads > 0 ? config_.threads : std::max(1u, std::thread::hardware_concurrency());
   for (unsigned i = 0; i < count; ++i) cores_.push_back(std::make_unique<CoreThread>(metrics_));
-  if (!listen(why)) return false;
+  if (!listen(why) || !listen_admin(why)) return false;
   for (auto& core : cores_) {
     for (auto& listener : core->listeners) core->accepting.spawn(core->core.executor, listener->run());
     core->sweeping.spawn(core->core.executor, sweep(core->core));
@@ -214,6 +236,7 @@ int Process::wait_for_signal() {
 
 void Process::stop() {
   s3_->stop();
+  admin_service_->stop();
   std::vector<std::future<void>> closed;
   for (auto& core : cores_) closed.push_back(start_on(*core, close_listeners(*core)));
   for (auto& each : closed) each.get();
@@ -230,6 +253,7 @@ void Process::stop() {
     start_on(*cores_[i], cut_sessions(*cores_[i])).get();
     joined[i].get();
   }
+  admin_->stop();
   store_->stop();
   for (auto& core : cores_) {
     core->ending.cancel();

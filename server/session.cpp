@@ -240,8 +240,9 @@ Task<bool> Session::send(api::Response& response, bool keep_alive, std::string_v
   print_head(head_, response, keep_alive, request_id);
   const bool has_body = !response.head_only && response.status != 204 && response.status != 304;
   if (has_body && response.stream) co_return co_await send_stream(response, keep_alive, request_id);
-  Result<> written =
-      co_await connection_->write(bytes_of(head_), has_body ? bytes_of(response.text) : std::span<const std::byte>());
+  std::span<const std::byte> body;
+  if (has_body) body = response.cached.owner ? response.cached.bytes : bytes_of(response.text);
+  Result<> written = co_await connection_->write(bytes_of(head_), body);
   co_return written.has_value();
 }
 

@@ -94,7 +94,7 @@ struct StoreNode::State {
 
   bool open_drives(const Config& config, std::string& why);
   bool open_metadata(const Config& config, storage::MetricsRegistry& metrics, std::string& why);
-  bool open_store(const Config& config, storage::MetricsRegistry& metrics, std::string& why);
+  bool open_store(storage::MetricsRegistry& metrics, std::string& why);
 };
 
 bool StoreNode::State::open_drives(const Config& config, std::string& why) {
@@ -142,7 +142,7 @@ bool StoreNode::State::open_metadata(const Config& config, storage::MetricsRegis
   return true;
 }
 
-bool StoreNode::State::open_store(const Config& config, storage::MetricsRegistry& metrics, std::string& why) {
+bool StoreNode::State::open_store(storage::MetricsRegistry& metrics, std::string& why) {
   catalog = std::make_unique<storage::MetadataSegmentCatalog>(*mirrors);
   segments = std::make_unique<storage::segment::SegmentStore>(
       *drives, *catalog, storage::segment::StripePools{*batch_pool, *stream_pool}, storage::system_clock(), metrics,
@@ -152,10 +152,8 @@ bool StoreNode::State::open_store(const Config& config, storage::MetricsRegistry
     why = "the segments cannot be recovered: " + recovered.error().message();
     return false;
   }
-  storage::ObjectStoreOptions options;
-  options.cache_bytes = share(config.memory_bytes).cache;
   objects = std::make_unique<storage::ObjectStore>(*mirrors, *segments, *request_pool, *cache_pool,
-                                                   storage::system_clock(), metrics, options);
+                                                   storage::system_clock(), metrics);
   auto ready = run(objects->recover());
   if (!ready) {
     why = "the store cannot be recovered: " + ready.error().message();
@@ -188,13 +186,16 @@ std::unique_ptr<StoreNode> StoreNode::start(const Config& config, storage::Metri
   show_memory("streams", *state.stream_pool);
   show_memory("cache", *state.cache_pool);
   if (!state.open_drives(config, why) || !state.open_metadata(config, metrics, why) ||
-      !state.open_store(config, metrics, why)) {
+      !state.open_store(metrics, why)) {
     return nullptr;
   }
   return node;
 }
 
 storage::ObjectStore& StoreNode::objects() { return *state_->objects; }
+storage::segment::DriveSet& StoreNode::drives() { return *state_->drives; }
+storage::segment::SegmentStore& StoreNode::segments() { return *state_->segments; }
+std::vector<std::uint32_t> StoreNode::mirrors() const { return state_->mirrors->members(); }
 
 void StoreNode::attach(storage::Executor executor) {
   state_->attached = true;

@@ -12,6 +12,8 @@
 #include "server/config.h"
 #include "storage/base/metrics.h"
 #include "storage/object_store.h"
+#include "storage/segment/drive_set.h"
+#include "storage/segment/segment_store.h"
 
 namespace server {
 
@@ -22,6 +24,10 @@ class StoreNode {
   ~StoreNode();
 
   storage::ObjectStore& objects();
+  storage::segment::DriveSet& drives();
+  storage::segment::SegmentStore& segments();
+  // Members that hold a current mirror of the metadata store.
+  std::vector<std::uint32_t> mirrors() const;
 
   // Starts background work on a core.
   void attach(storage::Executor executor);

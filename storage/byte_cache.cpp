@@ -52,15 +52,20 @@ ByteCache::Place ByteCache::place_of(const segment::Extent& extent) {
   return {extent.segment, (static_cast<std::uint64_t>(extent.stripe_block) << 32) | extent.begin};
 }
 
-ByteCache::Pointer ByteCache::get(const segment::Extent& extent) {
+ByteCache::Pointer ByteCache::get(const segment::Extent& extent) { return find(extent, true); }
+
+ByteCache::Pointer ByteCache::get_if_cached(const segment::Extent& extent) { return find(extent, false); }
+
+ByteCache::Pointer ByteCache::find(const segment::Extent& extent, bool count_miss) {
   const Place place = place_of(extent);
   const std::size_t hash = PlaceHash{}(place);
   Shard& shard = *shards_[hash % kShards];
   std::lock_guard lock(shard.mutex);
-  shard.count(hash);
   const auto entry = shard.entries.find(place);
-  if (entry == shard.entries.end()) {
-    misses_.add();
+  const bool hit = entry != shard.entries.end();
+  if (hit || count_miss) shard.count(hash);
+  if (!hit) {
+    if (count_miss) misses_.add();
     return nullptr;
   }
   hits_.add();

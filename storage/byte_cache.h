@@ -37,6 +37,9 @@ class ByteCache {
   // The whole extent's bytes, or null. Counts the request for admission.
   Pointer get(const segment::Extent& extent);
 
+  // The same for a caller that comes back with get() when there are none: only a hit is counted.
+  Pointer get_if_cached(const segment::Extent& extent);
+
   // Offers the whole extent's verified bytes after a miss; they are copied if admitted.
   void offer(const segment::Extent& extent, std::span<const std::byte> bytes);
 
@@ -71,6 +74,7 @@ class ByteCache {
   };
 
   static Place place_of(const segment::Extent& extent);
+  Pointer find(const segment::Extent& extent, bool count_miss);
   bool make_room(Shard& shard, std::size_t bytes, unsigned newcomer_frequency);
 
   io::BufferPool& pool_;

@@ -10,21 +10,20 @@ namespace asio = boost::asio;
 Task<KeyLocks::Guard> KeyLocks::lock(std::string key) {
   Shard& shard = shard_of(key);
   Executor executor = co_await asio::this_coro::executor;
-  co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void()>(
-      [&shard, &key, executor](auto handler) {
-        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-        auto resume = [shared, executor] { asio::post(executor, [shared] { std::move (*shared)(); }); };
-        {
-          std::lock_guard lock(shard.mutex);
-          const auto [entry, free] = shard.held.try_emplace(key);
-          if (!free) {
-            entry->second.emplace_back(std::move(resume));
-            return;
-          }
-        }
-        resume();
-      },
-      use_task);
+  auto initiate = [&shard, &key, executor](auto handler) {
+    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+    auto resume = [shared, executor] { asio::post(executor, [shared] { std::move (*shared)(); }); };
+    {
+      std::lock_guard lock(shard.mutex);
+      const auto [entry, free] = shard.held.try_emplace(key);
+      if (!free) {
+        entry->second.emplace_back(std::move(resume));
+        return;
+      }
+    }
+    resume();
+  };
+  co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void()>(std::move(initiate), use_task);
   co_return Guard(this, std::move(key));
 }
 

@@ -17,6 +17,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -247,8 +248,14 @@ class OpenObject {
   virtual std::unique_ptr<ObjectReader> read(std::uint64_t offset, std::uint64_t length) = 0;
 };
 
+// A bucket and one of its small objects as they lie in memory.
+struct CachedObject {
+  std::shared_ptr<const BucketInfo> bucket;
+  ObjectInfoPtr info;
+  ObjectReader::Chunk bytes;  // all of the body
+};
+
 struct ObjectStoreOptions {
-  std::size_t cache_bytes = 512 * 1024 * 1024;   // verified bytes of hot small objects
   std::size_t cached_records_max = 65'536;       // head rows kept decoded
   std::uint32_t buffer_wait_ms_max = 10'000;     // longest wait for request memory, then Errc::overloaded
   std::uint32_t inline_body_bytes_max = 1024 * 1024;  // up to here a body goes through group commit
@@ -281,6 +288,8 @@ class ObjectStore {
   Task<Result<ObjectInfoPtr>> put(ObjectKey key, PutOptions options, BodySource& body);
   Task<Result<ObjectInfoPtr>> head(ObjectKey key);                   // not_found
   Task<Result<std::unique_ptr<OpenObject>>> open(ObjectKey key);     // not_found
+  // The same for what needs neither the metadata store nor a drive, at once; nullopt says nothing about the key.
+  std::optional<CachedObject> open_cached(std::string_view bucket, std::string_view key);
   // Succeeds for an absent key too, unless a condition is given: if_match on an absent key succeeds (204),
   // a size or time condition on one fails with precondition_failed.
   Task<Result<>> remove(ObjectKey key, RemoveCondition condition);

@@ -48,12 +48,11 @@ ObjectReader::Chunk chunk_of(segment::Slice slice) {
 
 Task<> wait_for(PendingRead& pending) {
   Executor executor = co_await asio::this_coro::executor;
-  co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void()>(
-      [&pending, executor](auto handler) {
-        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-        pending.waiter = [shared, executor] { asio::post(executor, [shared] { std::move (*shared)(); }); };
-      },
-      use_task);
+  auto initiate = [&pending, executor](auto handler) {
+    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+    pending.waiter = [shared, executor] { asio::post(executor, [shared] { std::move (*shared)(); }); };
+  };
+  co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void()>(std::move(initiate), use_task);
 }
 
 // Runs on the reader's own executor, as next() does: no lock is needed around PendingRead.
@@ -165,6 +164,25 @@ class OpenVersion final : public OpenObject {
 };
 
 }  // namespace
+
+std::optional<CachedObject> ObjectStore::open_cached(std::string_view bucket, std::string_view key) {
+  RecordCache<BucketRecord>::Ticket bucket_ticket;
+  BucketRecordPtr found = state_->buckets.get(bucket, bucket_ticket);
+  if (!found) return std::nullopt;
+  RecordCache<HeadRecord>::Ticket ticket;
+  const HeadRecordPtr head = state_->heads.get(keys::head(found->id, key), ticket);
+  if (!head || !head->row.current().has_extent()) return std::nullopt;
+  ByteCache::Pointer bytes = state_->byte_cache.get_if_cached(decode(head->row.current().extent()));
+  if (!bytes) return std::nullopt;
+  CachedObject object;
+  const BucketInfo* info = &found->info;
+  object.bucket = std::shared_ptr<const BucketInfo>(std::move(found), info);
+  object.info = head->info;
+  object.bytes.bytes = bytes->span();
+  object.bytes.owner = std::move(bytes);
+  state_->get_bytes.add(object.bytes.bytes.size());
+  return object;
+}
 
 Task<Result<std::unique_ptr<OpenObject>>> ObjectStore::open(ObjectKey key) {
   auto bucket = co_await state_->find_bucket(key.bucket);

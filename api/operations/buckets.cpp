@@ -27,7 +27,7 @@ Outcome<std::string> location_constraint(const Call& call, const XmlElement& doc
   }
   const auto text = child_text(document, "LocationConstraint");
   if (!text) return text.error();
-  const std::string location(text->value_or(""));
+  std::string location(text->value_or(""));
   const auto& locations = call.options.locations;
   if (location.empty() || location == call.region() ||
       std::find(locations.begin(), locations.end(), location) != locations.end()) {

@@ -154,6 +154,17 @@ Outcome<Response> describe(const Call& call, const storage::ObjectInfo& info, Se
 
 }  // namespace
 
+Outcome<Response> get_cached_object(Call& call, storage::CachedObject object) {
+  if (auto version = check_version(call); !version) return version.error();
+  Selection selection;
+  auto response = describe(call, *object.info, selection);
+  if (response && response->status != 304) {
+    response->cached = std::move(object.bytes);
+    response->cached.bytes = response->cached.bytes.subspan(selection.range.offset, selection.range.length);
+  }
+  return response;
+}
+
 Task<Outcome<Response>> get_object(Call& call) {
   if (auto version = check_version(call); !version) co_return version.error();
   Selection selection;

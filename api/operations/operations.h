@@ -16,6 +16,8 @@ Task<Outcome<Response>> get_acl(Call& call);
 Task<Outcome<Response>> put_acl(Call& call);
 
 Task<Outcome<Response>> get_object(Call& call);  // and HEAD
+// A GET of an object that was found in memory.
+Outcome<Response> get_cached_object(Call& call, storage::CachedObject object);
 Task<Outcome<Response>> put_object(Call& call);
 Task<Outcome<Response>> copy_object(Call& call);
 Task<Outcome<Response>> delete_object(Call& call);

@@ -100,23 +100,22 @@ void TaskGroup::cancel() {
 
 Task<> TaskGroup::join() {
   Executor executor = co_await asio::this_coro::executor;
-  co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void()>(
-      [state = state_, executor](auto handler) {
-        // std::function wants a copyable callable; the handler of a coroutine is move-only.
-        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-        auto resume = [shared, executor] {
-          asio::post(executor, [shared] { std::move (*shared)(); });
-        };
-        {
-          std::lock_guard lock(state->mutex);
-          if (!state->members.empty()) {
-            state->joiners.emplace_back(std::move(resume));
-            return;
-          }
-        }
-        resume();
-      },
-      use_task);
+  auto initiate = [state = state_, executor](auto handler) {
+    // std::function wants a copyable callable; the handler of a coroutine is move-only.
+    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+    auto resume = [shared, executor] {
+      asio::post(executor, [shared] { std::move (*shared)(); });
+    };
+    {
+      std::lock_guard lock(state->mutex);
+      if (!state->members.empty()) {
+        state->joiners.emplace_back(std::move(resume));
+        return;
+      }
+    }
+    resume();
+  };
+  co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void()>(std::move(initiate), use_task);
 }
 
 std::size_t TaskGroup::size() const {

@@ -63,18 +63,17 @@ Task<Result<T>> MirrorStore::read(std::shared_ptr<View> view, bool try_cache, Re
   }
   Executor executor = co_await asio::this_coro::executor;
   // The operation is moved into the pool's job: nothing of this frame is touched from there.
-  co_return co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void(Result<T>)>(
-      [this, executor, view = std::move(view), operation = std::move(operation)](auto handler) mutable {
-        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-        asio::post(pool_, [executor, shared, view = std::move(view), operation = std::move(operation)]() mutable {
-          Result<T> result = operation(*view, ReadMode::any);
-          view.reset();
-          asio::post(executor, [shared, result = std::move(result)]() mutable {
-            std::move (*shared)(std::move(result));
-          });
-        });
-      },
-      use_task);
+  auto initiate = [this, executor, view = std::move(view), operation = std::move(operation)](auto handler) mutable {
+    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+    asio::post(pool_, [executor, shared, view = std::move(view), operation = std::move(operation)]() mutable {
+      Result<T> result = operation(*view, ReadMode::any);
+      view.reset();
+      asio::post(executor, [shared, result = std::move(result)]() mutable {
+        std::move (*shared)(std::move(result));
+      });
+    });
+  };
+  co_return co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void(Result<T>)>(std::move(initiate), use_task);
 }
 
 namespace {
@@ -171,31 +170,30 @@ Task<Result<Revision>> MirrorStore::commit(Transaction transaction) {
   Result<> size = check_size(transaction);
   if (!size) co_return size.error();
   Executor executor = co_await asio::this_coro::executor;
-  co_return co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void(Result<Revision>)>(
-      [this, executor, transaction = std::move(transaction)](auto handler) mutable {
-        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-        auto done = [executor, shared](Result<Revision> result) {
-          asio::post(executor, [shared, result] { std::move (*shared)(result); });
-        };
-        Error refused;
-        {
-          std::lock_guard lock(queue_mutex_);
-          if (stopping_) {
-            refused = Errc::shutting_down;
-          } else if (queue_.size() >= options_.queue_max) {
-            refused = Errc::overloaded;
-          } else {
-            queue_.push_back({std::move(transaction), done});
-            queue_depth_.set(static_cast<std::int64_t>(queue_.size()));
-          }
-        }
-        if (refused) {
-          done(refused);
-        } else {
-          queue_ready_.notify_one();
-        }
-      },
-      use_task);
+  auto initiate = [this, executor, transaction = std::move(transaction)](auto handler) mutable {
+    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+    auto done = [executor, shared](Result<Revision> result) {
+      asio::post(executor, [shared, result] { std::move (*shared)(result); });
+    };
+    Error refused;
+    {
+      std::lock_guard lock(queue_mutex_);
+      if (stopping_) {
+        refused = Errc::shutting_down;
+      } else if (queue_.size() >= options_.queue_max) {
+        refused = Errc::overloaded;
+      } else {
+        queue_.push_back({std::move(transaction), done});
+        queue_depth_.set(static_cast<std::int64_t>(queue_.size()));
+      }
+    }
+    if (refused) {
+      done(refused);
+    } else {
+      queue_ready_.notify_one();
+    }
+  };
+  co_return co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void(Result<Revision>)>(std::move(initiate), use_task);
 }
 
 void MirrorStore::lose(std::uint32_t member) {

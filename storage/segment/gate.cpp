@@ -12,21 +12,20 @@ namespace asio = boost::asio;
 
 Task<> Gate::wait() {
   Executor executor = co_await asio::this_coro::executor;
-  co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void()>(
-      [this, executor](auto handler) {
-        // std::function wants a copyable callable; the handler of a coroutine is move-only.
-        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-        auto resume = [shared, executor] { asio::post(executor, [shared] { std::move (*shared)(); }); };
-        resume_ = resume;
-        std::uint8_t expected = kClosed;
-        // Once kWaiting is published, open() may resume the coroutine and *this may be gone: nothing after it
-        // touches the gate.
-        if (state_.compare_exchange_strong(expected, kWaiting, std::memory_order_acq_rel)) return;
-        CHECK(expected == kOpen);
-        resume_ = nullptr;
-        resume();
-      },
-      use_task);
+  auto initiate = [this, executor](auto handler) {
+    // std::function wants a copyable callable; the handler of a coroutine is move-only.
+    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+    auto resume = [shared, executor] { asio::post(executor, [shared] { std::move (*shared)(); }); };
+    resume_ = resume;
+    std::uint8_t expected = kClosed;
+    // Once kWaiting is published, open() may resume the coroutine and *this may be gone: nothing after it
+    // touches the gate.
+    if (state_.compare_exchange_strong(expected, kWaiting, std::memory_order_acq_rel)) return;
+    CHECK(expected == kOpen);
+    resume_ = nullptr;
+    resume();
+  };
+  co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void()>(std::move(initiate), use_task);
 }
 
 void Gate::open() {

@@ -227,6 +227,7 @@ class SegmentStore {
     std::uint64_t repairs_queued = 0;
   };
   Usage usage() const;
+  std::uint64_t zones_free(std::uint32_t member) const;
 
  private:
   struct State;

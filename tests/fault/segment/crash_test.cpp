@@ -48,8 +48,8 @@ std::vector<Acknowledged> run_script(StoreRig& rig, std::uint64_t seed) {
   const auto results = rig.append_all(bodies);
   for (std::size_t i = 0; i < bodies.size(); ++i) remember(results[i], bodies[i]);
   const auto body = tests::random_bytes(random, 2'500'000);
-  FakeSource source(std::span(body).subspan(5000), 33'333);
-  const auto streamed = rig.append_stream(std::span(body).first(5000), source);
+  FakeSource source(std::span<const std::byte>(body).subspan(5000), 33'333);
+  const auto streamed = rig.append_stream(std::span<const std::byte>(body).first(5000), source);
   if (streamed && rig.disks.powered()) {
     Acknowledged entry;
     for (const Appended& appended : *streamed) entry.extents.push_back(appended.extent);

@@ -195,7 +195,9 @@ TEST_F(DamageTest, RottenShardsAreReadAroundAndRepairedInPlace) {
           if (a == b) restored = std::min<std::uint64_t>(restored, 1);
           EXPECT_GE(restored, repairs);
           const bool touched = extent.begin / (extent.shard_blocks * io::kBlockBytes) == a;
-          if (touched && rot != Class::header) EXPECT_GE(repairs, 1u);
+          if (touched && rot != Class::header) {
+            EXPECT_GE(repairs, 1u);
+          }
         }
       }
     }

@@ -67,7 +67,7 @@ class History {
     StoreRigOptions options;
     options.seed = seed;
     options.disks = 6 + seed % 3;
-    options.store.batches_in_flight_max = 1 + seed % 3;
+    options.store.batches_in_flight_max = static_cast<std::uint32_t>(1 + seed % 3);
     return options;
   }
 
@@ -104,7 +104,7 @@ class History {
     std::size_t at = 0;
     for (const Appended& appended : *streamed) {
       ASSERT_LE(at + appended.extent.length, body.size());
-      remember(appended, std::span(body).subspan(at, appended.extent.length));
+      remember(appended, std::span<const std::byte>(body).subspan(at, appended.extent.length));
       at += appended.extent.length;
     }
     ASSERT_EQ(at, body.size());

@@ -21,6 +21,7 @@ storage::Task<Reply> run(api::Service& service, const api::Request& request, Tex
   reply.operation = response.operation;
   reply.body_was_read = body.was_read();
   reply.body = std::move(response.text);
+  reply.body.append(reinterpret_cast<const char*>(response.cached.bytes.data()), response.cached.bytes.size());
   while (response.stream) {
     auto chunk = co_await response.stream->next();
     if (!chunk) {

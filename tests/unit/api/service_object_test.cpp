@@ -237,6 +237,35 @@ TEST_F(ObjectTest, ResponseOverrides) {
   EXPECT_EQ(send(TestRequest("PUT", "/bkt/k")).code(), "AccessDenied");
 }
 
+TEST_F(ObjectTest, AnswersFromMemoryAreTheSame) {
+  put("/bkt/k", "hello world");
+  for (int round = 0; round < 3; ++round) {  // from the second on out of memory
+    EXPECT_EQ(call("GET", "/bkt/k").body, "hello world");
+    TestRequest range("GET", "/bkt/k");
+    range.set("Range", "bytes=6-8");
+    const Reply part = call(range);
+    EXPECT_EQ(part.status, 206u);
+    EXPECT_EQ(part.header("Content-Range"), "bytes 6-8/11");
+    EXPECT_EQ(part.body, "wor");
+    TestRequest beyond("GET", "/bkt/k");
+    beyond.set("Range", "bytes=11-");
+    EXPECT_EQ(call(beyond).code(), "InvalidRange");
+    TestRequest unchanged("GET", "/bkt/k");
+    unchanged.set("If-None-Match", call("HEAD", "/bkt/k").header("ETag"));
+    const Reply not_modified = call(unchanged);
+    EXPECT_EQ(not_modified.status, 304u);
+    EXPECT_EQ(not_modified.body, "");
+    TestRequest stranger("GET", "/bkt/k");
+    stranger.set("x-amz-expected-bucket-owner", "somebody-else");
+    EXPECT_EQ(call(stranger).code(), "AccessDenied");
+    EXPECT_EQ(call("GET", "/bkt/k?versionId=unknown").status, 404u);
+  }
+  put("/bkt/k", "other");
+  EXPECT_EQ(call("GET", "/bkt/k").body, "other");
+  EXPECT_EQ(call("DELETE", "/bkt/k").status, 204u);
+  EXPECT_EQ(call("GET", "/bkt/k").code(), "NoSuchKey");
+}
+
 // Items 32, 36.
 TEST_F(ObjectTest, ChecksumsAreEchoed) {
   TestRequest request("PUT", "/bkt/k", "hello");

@@ -51,7 +51,9 @@ TEST(Geometry, AStripeFitsABufferAndAZone) {
         EXPECT_LE((data + parity) * (blocks + kHeaderBlocksMax) * io::kBlockBytes, io::kMaxBufferBytes);
         EXPECT_LE((1 + kHeaderBlocksMax + blocks) * io::kBlockBytes, zone);
         // A small body of the largest size fits one stripe, except on tiny zones with one data shard.
-        if (zone > kMiB || data >= 2) EXPECT_GE(std::uint64_t{data} * blocks * io::kBlockBytes, kMiB);
+        if (zone > kMiB || data >= 2) {
+          EXPECT_GE(std::uint64_t{data} * blocks * io::kBlockBytes, kMiB);
+        }
       }
     }
   }

@@ -51,7 +51,9 @@ TEST_F(SegmentStoreTest, WaitingBodiesShareAStripeAndAreEachOneRead) {
     const auto back = rig.read(results[i]->extent);
     ASSERT_TRUE(back) << back.error().message();
     EXPECT_EQ(*back, bodies[i]);
-    if (i > 0) EXPECT_EQ(rig.reads() - before, 1u) << "body " << i;
+    if (i > 0) {
+      EXPECT_EQ(rig.reads() - before, 1u) << "body " << i;
+    }
   }
 }
 
@@ -103,8 +105,8 @@ TEST_F(SegmentStoreTest, StreamsOfEveryLengthNearABorderComeBack) {
                                  stripe + 1, 2 * stripe, 2 * stripe + 70'000}) {
     for (const std::size_t head : {std::size_t{0}, size / 2, size}) {
       const auto body = tests::random_bytes(random, size);
-      FakeSource source(std::span(body).subspan(head), 100'001);
-      const auto streamed = rig.append_stream(std::span(body).first(head), source);
+      FakeSource source(std::span<const std::byte>(body).subspan(head), 100'001);
+      const auto streamed = rig.append_stream(std::span<const std::byte>(body).first(head), source);
       ASSERT_TRUE(streamed) << streamed.error().message();
       EXPECT_EQ(streamed->size(), (size + stripe - 1) / stripe);
       std::vector<std::byte> back;
@@ -212,9 +214,9 @@ TEST_F(SegmentStoreTest, NamesAndSizesBeyondTheBoundsAreRefused) {
   ASSERT_TRUE(rig.boot()) << rig.why;
   const std::vector<std::byte> body((1 << 20) + 1);
   EXPECT_EQ(rig.append(body).error(), Errc::too_large);
-  EXPECT_EQ(rig.append(std::span(body).first(0)).error(), Errc::invalid_argument);
-  EXPECT_EQ(rig.append(std::span(body).first(1), std::string(1025, 'k')).error(), Errc::invalid_argument);
-  EXPECT_TRUE(rig.append(std::span(body).first(1), std::string(1024, 'k')));
+  EXPECT_EQ(rig.append(std::span<const std::byte>(body).first(0)).error(), Errc::invalid_argument);
+  EXPECT_EQ(rig.append(std::span<const std::byte>(body).first(1), std::string(1025, 'k')).error(), Errc::invalid_argument);
+  EXPECT_TRUE(rig.append(std::span<const std::byte>(body).first(1), std::string(1024, 'k')));
 }
 
 TEST_F(SegmentStoreTest, AFullDirectoryClosesTheBatch) {

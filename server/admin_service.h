@@ -1,0 +1,35 @@
+// AdminService: what the operator's commands mean. JSON in and out; README.md has the calls.
+//
+// Threads   one executor at a time (AdminServer's). Lifetime: the store and the registry outlive it.
+#pragma once
+
+#include <atomic>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "server/admin_server.h"
+#include "server/store_node.h"
+#include "storage/base/metrics.h"
+
+namespace server {
+
+class AdminService {
+ public:
+  AdminService(StoreNode& store, const storage::MetricsRegistry& metrics) : store_(store), metrics_(metrics) {}
+
+  Task<AdminAnswer> handle(AdminRequest request);
+
+  // From now on the store is not ready.
+  void stop() { stopping_.store(true); }
+
+ private:
+  StoreNode& store_;
+  const storage::MetricsRegistry& metrics_;
+  std::atomic<bool> stopping_{false};
+};
+
+// The state of the store as `granary status` and `granary drives` show it.
+nlohmann::json status_document(StoreNode& store);
+nlohmann::json drives_document(StoreNode& store);
+
+}  // namespace server
