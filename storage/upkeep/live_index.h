@@ -52,6 +52,7 @@ class LiveIndex {
   // Every extent that any record holds, a page at a time. `cursor` is empty at first, then the last page's `next`.
   struct Page {
     std::vector<segment::Extent> extents;
+    std::vector<std::string> holders;  // by extent: what holds it, in words for people
     std::optional<std::string> next;  // all rows below it have been seen
   };
   virtual Task<Result<Page>> walk(std::string cursor, std::uint32_t rows_max) = 0;
