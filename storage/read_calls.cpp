@@ -15,6 +15,7 @@ constexpr std::uint32_t kChunkBytesMax = 1024 * 1024;
 // Bodies up to here are read whole even for a range: then the extent's own CRC verifies them and they can be cached.
 constexpr std::uint32_t kWholeReadBytesMax = 128 * 1024;
 constexpr std::size_t kReadAheadPieces = 4;
+constexpr std::size_t kChunksHeldMax = 8;
 
 // One read under way on behalf of a reader; shared, since the reader may go before the drive answers.
 struct PendingRead {
@@ -137,7 +138,7 @@ class OpenVersion final : public OpenObject {
       if (!pin) co_return pin.error();
       pin_ = std::move(*pin);
     }
-    co_return success();
+    co_return co_await hold_chunks();
   }
 
   const ObjectInfoPtr& info() const override { return info_; }
@@ -147,7 +148,8 @@ class OpenVersion final : public OpenObject {
   }
 
   BodyPlan plan(std::uint64_t offset, std::uint64_t length) const {
-    return BodyPlan(state_.metadata, record_->row.current(), parts_ ? &*parts_ : nullptr, offset, length);
+    return BodyPlan(state_.metadata, state_.segments, record_->row.current(), parts_ ? &*parts_ : nullptr, held_, offset,
+                    length);
   }
 
   const HeadRecord& record() const { return *record_; }
@@ -155,12 +157,40 @@ class OpenVersion final : public OpenObject {
   const std::optional<records::Parts>& parts() const { return parts_; }
 
  private:
+  // The rows of a version of few chunks are fetched now, and their segments pinned: it is read to the end whatever happens
+  // to the key. Of a version with more (many parts, or several GiB) each reader fetches those of its range.
+  Task<Result<>> hold_chunks() {
+    std::vector<std::pair<segment::BlobId, std::uint32_t>> blobs;
+    const records::Version& version = record_->row.current();
+    if (parts_) {
+      for (const records::Part& part : parts_->parts()) {
+        if (part.blob_chunks() > 0) blobs.emplace_back(blob_id(part.blob_id()), part.blob_chunks());
+      }
+    } else if (version.blob_chunks() > 0) {
+      blobs.emplace_back(blob_id(version.blob_id()), version.blob_chunks());
+    }
+    std::size_t chunks = 0;
+    for (const auto& [blob, count] : blobs) chunks += count;
+    if (chunks == 0 || chunks > kChunksHeldMax) co_return success();
+    auto held = std::make_shared<HeldChunks>();
+    for (const auto& [blob, count] : blobs) {
+      for (std::uint32_t chunk = 0; chunk < count; ++chunk) {
+        auto fetched = co_await fetch_chunk(state_.metadata, state_.segments, blob, chunk);
+        if (!fetched) co_return fetched.error();
+        held->emplace(std::pair(blob, chunk), std::move(*fetched));
+      }
+    }
+    held_ = std::move(held);
+    co_return success();
+  }
+
   ObjectStore::State& state_;
   keys::BucketId bucket_;
   HeadRecordPtr record_;
   ObjectInfoPtr info_;
   std::optional<records::Parts> parts_;
   segment::SegmentPin pin_;
+  std::shared_ptr<const HeldChunks> held_;
 };
 
 }  // namespace

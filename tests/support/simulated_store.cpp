@@ -114,16 +114,28 @@ void SimulatedStore::start() {
   drives_ = std::move(*drives);
   catalog_ = std::make_unique<MetadataSegmentCatalog>(*rows_);
   segments_ = std::make_unique<segment::SegmentStore>(*drives_, *catalog_, segment::StripePools{*request_pool_, *request_pool_},
-                                                      clock_, *metrics_, ++epoch_);
+                                                      clock_, *metrics_, ++epoch_, options_.segments);
   auto recovered = run(segments_->recover());
   if (!recovered) throw std::runtime_error("segments: " + recovered.error().message());
   objects_ = std::make_unique<ObjectStore>(*rows_, *segments_, *request_pool_, *cache_pool_, clock_, *metrics_);
   auto ready = run(objects_->recover());
   if (!ready) throw std::runtime_error("objects: " + ready.error().message());
+  collector_pool_ = std::make_unique<io::BufferPool>(upkeep::Collector::kPoolBytesMin);
+  pacer_ = std::make_unique<upkeep::Pacer>(clock_, std::function<std::uint64_t()>(), upkeep::Pacer::Options{});
+  collector_ = std::make_unique<upkeep::Collector>(*segments_, objects_->live_index(), objects_->live_counters(),
+                                                   *collector_pool_, *pacer_, clock_, *metrics_, options_.collector);
+  background_ = std::make_unique<TaskGroup>();
+  if (options_.collecting) background_->spawn(context_->get_executor(), collector_->run());
 }
 
 void SimulatedStore::stop() {
   if (!objects_) return;
+  if (background_) {
+    background_->cancel();
+    run(background_->join());
+  }
+  background_.reset();
+  collector_.reset();
   run(objects_->stop());
   run(segments_->stop());
   objects_.reset();
@@ -134,6 +146,8 @@ void SimulatedStore::stop() {
   while (context_->poll() > 0) {
   }
   drives_.reset();
+  pacer_.reset();
+  collector_pool_.reset();
   cache_pool_.reset();
   request_pool_.reset();
   metrics_.reset();
@@ -143,6 +157,21 @@ void SimulatedStore::reboot() {
   stop();
   disks_.reboot();
   start();
+}
+
+bool SimulatedStore::run_until(const std::function<bool()>& done) {
+  context_->restart();
+  while (!done()) {
+    if (context_->run_one() == 0) return false;
+  }
+  return true;
+}
+
+Result<> SimulatedStore::collect(segment::SegmentId segment) { return run(collector_->rewrite(segment)); }
+
+Result<> SimulatedStore::remove(std::string bucket, std::string key) {
+  ObjectKey name{std::move(bucket), std::move(key)};
+  return run(objects_->remove(std::move(name), RemoveCondition{}));
 }
 
 Result<ObjectInfoPtr> SimulatedStore::put(std::string bucket, std::string key, std::string bytes) {

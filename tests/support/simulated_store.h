@@ -5,15 +5,18 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "storage/base/metrics.h"
+#include "storage/base/task_group.h"
 #include "storage/metadata/memory_store.h"
 #include "storage/object_store.h"
 #include "storage/segment/drive_set.h"
 #include "storage/segment/segment_store.h"
 #include "storage/segment_catalog.h"
+#include "storage/upkeep/collector.h"
 #include "tests/support/run_task.h"
 #include "tests/support/simulated_drive.h"
 
@@ -55,6 +58,9 @@ class SimulatedStore {
     std::uint64_t seed = 1;
     unsigned drives = 6;
     std::uint64_t drive_bytes = 64ULL << 20;
+    bool collecting = false;  // the collector runs from every start on
+    storage::segment::SegmentStoreOptions segments;
+    storage::upkeep::CollectorOptions collector;
   };
   explicit SimulatedStore(Options options);
   ~SimulatedStore();
@@ -67,6 +73,8 @@ class SimulatedStore {
 
   storage::ObjectStore& objects() { return *objects_; }
   storage::segment::SegmentStore& segments() { return *segments_; }
+  storage::upkeep::Collector& collector() { return *collector_; }
+  storage::segment::DriveSet& drives() { return *drives_; }
   SimulatedDisks& disks() { return disks_; }
   storage::metadata::MemoryStore& rows() { return *rows_; }
   boost::asio::io_context& context() { return *context_; }
@@ -77,6 +85,11 @@ class SimulatedStore {
     return run_task(*context_, std::move(task));
   }
   void run(storage::Task<> task) { run_task(*context_, std::move(task)); }
+
+  // Lets everything in the background run until `done` holds. False when nothing is left to run.
+  bool run_until(const std::function<bool()>& done);
+  storage::Result<> collect(storage::segment::SegmentId segment);
+  storage::Result<> remove(std::string bucket, std::string key);
 
   // Shorthands. A read gives the content, or the error's message between angle brackets.
   storage::Result<storage::ObjectInfoPtr> put(std::string bucket, std::string key, std::string bytes);
@@ -100,6 +113,10 @@ class SimulatedStore {
   std::unique_ptr<storage::MetadataSegmentCatalog> catalog_;
   std::unique_ptr<storage::segment::SegmentStore> segments_;
   std::unique_ptr<storage::ObjectStore> objects_;
+  std::unique_ptr<storage::io::BufferPool> collector_pool_;
+  std::unique_ptr<storage::upkeep::Pacer> pacer_;
+  std::unique_ptr<storage::upkeep::Collector> collector_;
+  std::unique_ptr<storage::TaskGroup> background_;
 };
 
 // Reads all of [offset, offset + length) of an opened object.
