@@ -12,7 +12,7 @@ RepairQueue::Key RepairQueue::key_of(const Damage& damage) {
 }
 
 void RepairQueue::add(const StripeRef& stripe, unsigned shard) {
-  if (context_.drive_for_write(stripe.segment->members()[shard].drive) == nullptr) return;
+  if (context_.drive_for_write((*stripe.segment->placement())[shard].drive) == nullptr) return;
   Damage damage{stripe, shard};
   {
     std::lock_guard lock(mutex_);
@@ -79,7 +79,9 @@ Task<> RepairQueue::run() {
 }
 
 Task<Result<>> RepairQueue::repair(Damage damage) {
-  const SegmentRecord::Member member = damage.stripe.segment->members()[damage.shard];
+  // Held until the write has ended: the zone cannot become another segment's before.
+  const PlacementPtr placement = damage.stripe.segment->placement();
+  const SegmentRecord::Member member = (*placement)[damage.shard];
   const StripeShape shape = damage.stripe.shape;
   ShardRebuilder::Request request;
   request.stripe = damage.stripe;

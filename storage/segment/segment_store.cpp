@@ -1,6 +1,8 @@
 #include "storage/segment/segment_store.h"
 
 #include <algorithm>
+#include <array>
+#include <map>
 #include <set>
 
 #include "storage/base/check.h"
@@ -54,28 +56,29 @@ class CallGuard {
 // storage_drive_state{drive,state}: 1 for the state that a drive is in.
 class DriveStateGauges {
  public:
-  DriveStateGauges(const DriveSet& drives, MetricsRegistry& registry) {
-    for (const MemberInfo& member : drives.members()) {
-      std::array<Gauge*, 4> row{};
-      for (std::size_t state = 0; state < row.size(); ++state) {
-        MetricLabels labels;
-        labels.emplace_back("drive", std::to_string(member.number));
-        labels.emplace_back("state", kNames[state]);
-        row[state] = &registry.gauge("storage_drive_state", "1 for the state that the drive is in.", labels);
-      }
-      gauges_.push_back(row);
-      set(member.number, member.status);
-    }
+  DriveStateGauges(const DriveSet& drives, MetricsRegistry& registry) : registry_(registry) {
+    for (const MemberInfo& member : drives.members()) set(member.number, member.status);
   }
   void set(std::uint32_t member, DriveStatus status) {
-    for (std::size_t state = 0; state < gauges_[member].size(); ++state) {
-      gauges_[member][state]->set(state == static_cast<std::size_t>(status) ? 1 : 0);
+    std::lock_guard lock(mutex_);
+    Row& row = gauges_[member];  // made for a drive that is new
+    for (std::size_t state = 0; state < row.size(); ++state) {
+      if (row[state] == nullptr) {
+        MetricLabels labels;
+        labels.emplace_back("drive", std::to_string(member));
+        labels.emplace_back("state", kNames[state]);
+        row[state] = &registry_.gauge("storage_drive_state", "1 for the state that the drive is in.", labels);
+      }
+      row[state]->set(state == static_cast<std::size_t>(status) ? 1 : 0);
     }
   }
 
  private:
-  static constexpr std::array<const char*, 4> kNames = {"alive", "suspect", "lost", "missing"};
-  std::vector<std::array<Gauge*, 4>> gauges_;
+  static constexpr std::array<const char*, 5> kNames = {"alive", "suspect", "lost", "missing", "retired"};
+  using Row = std::array<Gauge*, kNames.size()>;
+  MetricsRegistry& registry_;
+  std::mutex mutex_;
+  std::map<std::uint32_t, Row> gauges_;
 };
 
 bool valid_record(const SegmentRecord& record) {
@@ -156,9 +159,10 @@ Task<Result<>> SegmentStore::recover() {
     highest = std::max(highest, record.id);
     if (record.state == SegmentRecord::State::open) {
       // Opened by an earlier process: what its last stripes left behind is unknown, so nothing is appended.
+      SegmentRecord found = record;
       record.state = SegmentRecord::State::sealed;
       SegmentRecord replacement = record;
-      Result<> replaced = co_await context.catalog.replace(std::move(replacement));
+      Result<> replaced = co_await context.catalog.replace(std::move(found), std::move(replacement));
       if (!replaced) co_return replaced;
       ++sealed;
     }
@@ -253,7 +257,8 @@ Task<Result<>> SegmentStore::free_segments(std::vector<SegmentId> ids) {
   if (taken.size() == ids.size()) removed = co_await context.catalog.remove(std::move(ids));
   for (SegmentPtr& segment : taken) {
     if (removed) {
-      for (const SegmentRecord::Member& member : segment->members()) context.zones.release(member);
+      const PlacementPtr placement = segment->placement();
+      for (const SegmentRecord::Member& member : placement->members()) context.zones.release(member);
     } else {
       context.table.insert(std::move(segment));
     }

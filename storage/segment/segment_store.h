@@ -81,6 +81,7 @@ struct SegmentRecord {
   struct Member {
     std::uint32_t drive;  // member number in the store's table (DriveSet)
     std::uint32_t zone;
+    friend bool operator==(const Member&, const Member&) = default;
   };
   SegmentId id = 0;
   std::uint32_t data = 0;    // k
@@ -89,6 +90,7 @@ struct SegmentRecord {
   State state = State::open;
   std::int64_t created_ms = 0;
   std::vector<Member> members;  // k + m, by shard number; this is the truth about where shards lie
+  friend bool operator==(const SegmentRecord&, const SegmentRecord&) = default;
 };
 
 // Where segment records are kept: the metadata store, seen from here. Each call is durable when it returns.
@@ -101,7 +103,9 @@ class SegmentCatalog {
   };
   virtual Task<Result<Loaded>> load() = 0;
   virtual Task<Result<>> add(SegmentRecord record) = 0;      // also raises highest_id
-  virtual Task<Result<>> replace(SegmentRecord record) = 0;  // sealed, or members moved
+  // Sealed, or members moved. Errc::conflict, and nothing changes, if the record is not `expected` any more: a seal
+  // must not undo a move, nor a move a seal.
+  virtual Task<Result<>> replace(SegmentRecord expected, SegmentRecord record) = 0;
   virtual Task<Result<>> remove(std::vector<SegmentId> ids) = 0;
 };
 

@@ -9,6 +9,7 @@
 #include "storage/base/task_group.h"
 #include "storage/io/buffer.h"
 #include "storage/segment/drive_set.h"
+#include "storage/segment/gate.h"
 #include "storage/segment/segment_store.h"
 #include "storage/segment/segment_table.h"
 #include "storage/segment/zone_allocator.h"
@@ -42,6 +43,7 @@ struct StoreContext {
   const SegmentStoreOptions options;
   SegmentTable table;
   ZoneAllocator zones;
+  AsyncLock record_changes;  // one change of a stored segment record at a time
   TaskGroup tasks;  // stripes being written and records being sealed: joined by stop(), never cancelled
 
   std::uint32_t zone_blocks() const;

@@ -36,10 +36,11 @@ Task<Result<>> FakeCatalog::add(SegmentRecord record) {
   co_return Errc::io_error;
 }
 
-Task<Result<>> FakeCatalog::replace(SegmentRecord record) {
+Task<Result<>> FakeCatalog::replace(SegmentRecord expected, SegmentRecord record) {
   const Fate fate = decide();
   if (fate != Fate::lost) {
-    CHECK(records.contains(record.id));
+    const auto stored = records.find(record.id);
+    if (stored == records.end() || stored->second != expected) co_return Errc::conflict;
     records[record.id] = std::move(record);
   }
   if (fate == Fate::applied) co_return success();

@@ -23,7 +23,8 @@ class FakeCatalog final : public storage::segment::SegmentCatalog {
 
   storage::Task<storage::Result<Loaded>> load() override;
   storage::Task<storage::Result<>> add(storage::segment::SegmentRecord record) override;
-  storage::Task<storage::Result<>> replace(storage::segment::SegmentRecord record) override;
+  storage::Task<storage::Result<>> replace(storage::segment::SegmentRecord expected,
+                                                  storage::segment::SegmentRecord record) override;
   storage::Task<storage::Result<>> remove(std::vector<storage::segment::SegmentId> ids) override;
 
   std::map<storage::segment::SegmentId, storage::segment::SegmentRecord> records;
