@@ -72,13 +72,6 @@ struct ZoneHeader {
 void encode_zone_header(const ZoneHeader& header, std::span<std::byte, io::kBlockBytes> into);
 Result<ZoneHeader> decode_zone_header(std::span<const std::byte> block);
 
-// A piece of a blob in a stripe's address space.
-struct Piece {
-  PieceName name;
-  std::uint32_t begin = 0;
-  std::uint32_t length = 0;
-};
-
 // What stands in front of a shard's payload. All shards of a stripe have the same but for `shard_index` and
 // `block_crcs`.
 struct ShardHeader {

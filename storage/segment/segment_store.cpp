@@ -1,6 +1,7 @@
 #include "storage/segment/segment_store.h"
 
 #include <algorithm>
+#include <boost/asio/this_coro.hpp>
 #include <array>
 #include <map>
 #include <set>
@@ -13,8 +14,12 @@
 #include "storage/segment/geometry.h"
 #include "storage/segment/open_segments.h"
 #include "storage/segment/repair_queue.h"
+#include "storage/segment/segment_upkeep.h"
+#include "storage/segment/shard_mover.h"
 #include "storage/segment/store_context.h"
 #include "storage/segment/stream_writer.h"
+#include "storage/segment/stripe_scrubber.h"
+#include "storage/segment/stripe_walker.h"
 #include "storage/segment/zone_preparer.h"
 
 namespace storage::segment {
@@ -103,7 +108,10 @@ struct SegmentStore::State {
         rebuilder(context, shards),
         repairs(context, shards, rebuilder),
         extents(context, shards, rebuilder, repairs),
+        walker(context),
         preparer(context),
+        mover(context),
+        scrubber(context, repairs),
         drive_states(std::make_shared<DriveStateGauges>(drives, metrics)) {
     // The drives outlive the store and keep their listeners: this one must not keep anything of the store.
     drives.on_status_change([states = std::weak_ptr(drive_states)](std::uint32_t member, DriveStatus status) {
@@ -121,7 +129,10 @@ struct SegmentStore::State {
   ShardRebuilder rebuilder;
   RepairQueue repairs;
   ExtentReader extents;
+  StripeWalker walker;
   ZonePreparer preparer;
+  ShardMover mover;
+  StripeScrubber scrubber;
   std::shared_ptr<DriveStateGauges> drive_states;
   TaskGroup background;
   CallGuard::State calls;
@@ -241,6 +252,42 @@ Result<SegmentPin> SegmentStore::pin(SegmentId segment) {
   SegmentPtr found = state_->context.table.find(segment);
   if (!found) return Errc::not_found;
   return SegmentPin(std::move(found));
+}
+
+std::vector<SegmentRecord> SegmentStore::segments() const {
+  std::vector<SegmentRecord> records;
+  for (const SegmentPtr& segment : state_->context.table.all()) records.push_back(segment->record());
+  return records;
+}
+
+Task<Result<std::optional<StripeInfo>>> SegmentStore::next_stripe(SegmentId segment_id, std::uint32_t from_block) {
+  CallGuard guard(state_->calls);
+  if (!guard.admitted()) co_return Errc::shutting_down;
+  SegmentPtr segment = state_->context.table.find(segment_id);
+  if (!segment) co_return Errc::not_found;
+  if (segment->accepts_appends()) co_return Errc::conflict;
+  co_return co_await state_->walker.next(std::move(segment), from_block);
+}
+
+Task<Result<>> SegmentStore::move_shard(MoveRequest request) {
+  CallGuard guard(state_->calls);
+  if (!guard.admitted()) co_return Errc::shutting_down;
+  co_return co_await state_->mover.move(std::move(request));
+}
+
+Task<Result<ScrubStep>> SegmentStore::scrub(ScrubRequest request) {
+  CallGuard guard(state_->calls);
+  if (!guard.admitted()) co_return Errc::shutting_down;
+  co_return co_await state_->scrubber.step(std::move(request));
+}
+
+Task<Result<>> SegmentStore::seal(SegmentId segment) {
+  CallGuard guard(state_->calls);
+  if (!guard.admitted()) co_return Errc::shutting_down;
+  SegmentPtr found = state_->context.table.find(segment);
+  if (!found) co_return Errc::not_found;
+  state_->open.seal(found, co_await boost::asio::this_coro::executor);
+  co_return success();
 }
 
 Task<Result<>> SegmentStore::free_segments(std::vector<SegmentId> ids) {

@@ -16,6 +16,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -66,6 +67,23 @@ struct PieceName {
   BlobId blob{};
   std::string bucket;
   std::string key;
+};
+
+// A piece of a blob in a stripe's address space.
+struct Piece {
+  PieceName name;
+  std::uint32_t begin = 0;
+  std::uint32_t length = 0;
+};
+
+// A stripe as its directory describes it. What it names need not be live: whoever asks looks every piece up.
+struct StripeInfo {
+  std::uint32_t block = 0;  // the stripe's first block in each zone
+  std::uint32_t header_blocks = 0;
+  std::uint32_t shard_blocks = 0;
+  std::uint64_t sequence = 0;  // in its segment, from 1
+  std::vector<Piece> pieces;
+  std::uint32_t next_block = 0;  // the first block behind it
 };
 
 // Bytes in a pool buffer: buffer.data() + offset, `length` of them.
@@ -127,6 +145,10 @@ struct StripePools {
   io::BufferPool& streams;
 };
 
+struct MoveRequest;  // segment_upkeep.h
+struct ScrubRequest;
+struct ScrubStep;
+
 class SegmentStore {
  public:
   // `epoch` is this process's, greater than every earlier one. All references outlive the store.
@@ -162,6 +184,27 @@ class SegmentStore {
 
   // A pin for reading; empty Result (Errc::not_found) when the segment was freed.
   Result<SegmentPin> pin(SegmentId segment);
+
+  // All segments, ascending by id.
+  std::vector<SegmentRecord> segments() const;
+
+  // The first stripe that begins at or behind `from_block` of a sealed segment; nullopt when there is none up to the end
+  // of its zones. Read a segment with next_stripe(id, 0), then from each stripe's next_block on. A stripe whose write
+  // failed may be among them. Errc::not_found (freed), Errc::conflict (open), Errc::io_error where more than m shards
+  // could not be read, so that a stripe may be there all the same; Errc::overloaded. Cost: one read of up to 64 KiB; in
+  // holes m + 1 reads of half a MiB a time.
+  Task<Result<std::optional<StripeInfo>>> next_stripe(SegmentId segment, std::uint32_t from_block);
+
+  // For the rebuilder: takes one shard of a sealed segment to a fresh zone of another member, which holds none of it. The
+  // bytes are durable there before the record names them; reads go on meanwhile. Errc::conflict: somebody was faster, or a
+  // write of the segment is unfinished (try again later); Errc::no_space or Errc::drive_lost of the new member;
+  // Errc::corrupt_data: a referenced stripe has too few good shards now, and nothing was changed. (segment_upkeep.h)
+  Task<Result<>> move_shard(MoveRequest request);
+  // For the scrubber: one piece of a sealed segment, whose shards are verified and repaired in place. Errc::not_found
+  // (freed), Errc::conflict (open, or a write is unfinished).
+  Task<Result<ScrubStep>> scrub(ScrubRequest request);
+  // No append goes to the segment any more; the record follows in the background.
+  Task<Result<>> seal(SegmentId segment);
 
   // For the collector: removes sealed segments that no record refers to any more; their zones are free when this
   // returns. Errc::conflict, and nothing is removed, if one is open, unknown or pinned.

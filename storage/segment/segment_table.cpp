@@ -22,6 +22,7 @@ Segment::Segment(SegmentRecord record, std::uint32_t zone_blocks)
     : record_(std::move(record)),
       scheme_{record_.data, record_.parity},
       zone_blocks_(zone_blocks),
+      opened_here_(record_.state == SegmentRecord::State::open),
       placement_(std::make_shared<Placement>(record_.members)),
       sealed_(record_.state == SegmentRecord::State::sealed),
       stored_sealed_(sealed_) {}
@@ -30,6 +31,8 @@ PlacementPtr Segment::placement() const {
   std::lock_guard lock(mutex_);
   return placement_;
 }
+
+std::vector<SegmentRecord::Member> Segment::members() const { return placement()->members(); }
 
 SegmentRecord Segment::record() const {
   SegmentRecord record = record_;
@@ -99,12 +102,6 @@ bool Segment::quiet() const {
   return sealed_ && writes_ == 0;
 }
 
-std::uint32_t Segment::end_block() const {
-  std::lock_guard lock(mutex_);
-  // Of a segment of an earlier process nobody remembers how far it was written.
-  return record_.state == SegmentRecord::State::open ? next_block_ : zone_blocks_;
-}
-
 bool Segment::placement_in_use() const {
   std::lock_guard lock(mutex_);
   return placement_.use_count() != 1;
@@ -118,6 +115,11 @@ bool Segment::accepts_appends() const {
 bool Segment::empty() const {
   std::lock_guard lock(mutex_);
   return next_sequence_ == 1;
+}
+
+std::uint32_t Segment::end_block() const {
+  std::lock_guard lock(mutex_);
+  return opened_here_ ? next_block_ : zone_blocks_;
 }
 
 bool Segment::seal() {
@@ -152,14 +154,6 @@ SegmentPtr SegmentTable::take_unreferenced(SegmentId id) {
   return segment;
 }
 
-std::vector<SegmentPtr> SegmentTable::all() const {
-  std::lock_guard lock(mutex_);
-  std::vector<SegmentPtr> segments;
-  segments.reserve(segments_.size());
-  for (const auto& [id, segment] : segments_) segments.push_back(segment);
-  return segments;
-}
-
 void SegmentTable::erase(SegmentId id) {
   std::lock_guard lock(mutex_);
   segments_.erase(id);
@@ -168,6 +162,14 @@ void SegmentTable::erase(SegmentId id) {
 std::size_t SegmentTable::size() const {
   std::lock_guard lock(mutex_);
   return segments_.size();
+}
+
+std::vector<SegmentPtr> SegmentTable::all() const {
+  std::lock_guard lock(mutex_);
+  std::vector<SegmentPtr> segments;
+  segments.reserve(segments_.size());
+  for (const auto& [id, segment] : segments_) segments.push_back(segment);
+  return segments;
 }
 
 }  // namespace storage::segment

@@ -57,6 +57,8 @@ class Segment {
   unsigned width() const { return scheme_.data + scheme_.parity; }
   std::uint64_t epoch() const { return record_.epoch; }
   PlacementPtr placement() const;
+  // A copy, to look at: whoever does I/O there holds a placement.
+  std::vector<SegmentRecord::Member> members() const;
   std::uint32_t zone_blocks() const { return zone_blocks_; }
 
   // The record, with the state as it is now in memory.
@@ -80,13 +82,14 @@ class Segment {
   void end_write();
   // Sealed, and no write of a stripe is unfinished: what lies in its zones changes only by repairs.
   bool quiet() const;
-  // Blocks of each zone from here on were never written by this segment.
-  std::uint32_t end_block() const;
   // Whether somebody uses its zones beside the segment itself.
   bool placement_in_use() const;
 
   bool accepts_appends() const;
   bool empty() const;  // no stripe was ever reserved here by this process
+  // No stripe of it begins at or behind this block: what this process reserved, or the end of the zone where an earlier
+  // process wrote. Fixed once the segment is sealed.
+  std::uint32_t end_block() const;
   // True the first time. No reserve() succeeds afterwards.
   bool seal();
 
@@ -94,6 +97,7 @@ class Segment {
   const SegmentRecord record_;  // as it was at first; members and state are those below
   const erasure::Scheme scheme_;
   const std::uint32_t zone_blocks_;
+  const bool opened_here_;  // by this process
   mutable std::mutex mutex_;
   std::shared_ptr<Placement> placement_;
   bool sealed_;
@@ -113,11 +117,10 @@ class SegmentTable {
   SegmentPtr find(SegmentId id) const;
   // Takes a sealed segment out if nobody but the table refers to it; null otherwise.
   SegmentPtr take_unreferenced(SegmentId id);
-  // All segments, ascending by id.
-  std::vector<SegmentPtr> all() const;
   // Takes a segment out whoever refers to it.
   void erase(SegmentId id);
   std::size_t size() const;
+  std::vector<SegmentPtr> all() const;  // ascending by id
 
  private:
   mutable std::mutex mutex_;

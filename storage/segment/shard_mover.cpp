@@ -161,22 +161,16 @@ Task<Result<std::uint32_t>> ShardMover::copy_window(const Copy& copy, std::uint3
     return output->span().subspan(std::size_t{begin - first_block} * io::kBlockBytes,
                                   std::size_t{end - begin} * io::kBlockBytes);
   };
-  while (at < window->end_block()) {
-    const std::optional<std::uint32_t> begins = window->begins_at(at);
-    if ((!begins || *begins != at) && !window->all_asked()) {
-      co_await window->load_all();  // a header may be rotten on the drives looked at so far
-      continue;
+  while (true) {
+    StripeWindow::Next next = co_await window->next(at);
+    at = next.block;
+    if (next.crossed_hole && window->failed() > copy.segment->scheme().parity) {
+      co_return Errc::io_error;  // a stripe may be there all the same
     }
-    at = begins.value_or(window->end_block());
-    if (!begins) break;
-    std::optional<StripeFound> found = window->at(at);
-    if (!found) {
-      if (at > first_block) break;  // it ends in the next window
-      ++at;
-      continue;
-    }
+    if (!next.stripe) break;
+    StripeFound& found = *next.stripe;
     bool made = false;
-    Result<> filled = co_await fill(copy, *window, *found, piece(at, found->end_block()), made);
+    Result<> filled = co_await fill(copy, *window, found, piece(at, found.end_block()), made);
     if (!filled) co_return filled.error();
     if (!made || run_end != at) {
       if (run_end > run_begin) {
@@ -186,8 +180,8 @@ Task<Result<std::uint32_t>> ShardMover::copy_window(const Copy& copy, std::uint3
       run_begin = at;
       run_end = at;
     }
-    if (made) run_end = found->end_block();
-    at = found->end_block();
+    if (made) run_end = found.end_block();
+    at = found.end_block();
     co_await asio::post(executor, use_task);  // clients of this thread come in between
   }
   if (run_end > run_begin) {

@@ -19,6 +19,18 @@ bool has_magic(std::span<const std::byte> block) {
   return reader.u64() == kShardHeaderMagic;
 }
 
+// What lies behind the written part of a new file cannot be read: it holds nothing, which is an answer too. Returns
+// whether anything is left to be read.
+bool clip_to_written(io::GroupedOperation& read) {
+  const std::uint64_t written = read.drive->prepared_bytes() / io::kBlockBytes * io::kBlockBytes;
+  std::span<std::byte>& into = read.operation.memory;
+  const std::uint64_t there = written <= read.operation.offset ? 0 : written - read.operation.offset;
+  if (there >= into.size()) return true;
+  std::memset(into.data() + there, 0, into.size() - there);
+  into = into.first(static_cast<std::size_t>(there));
+  return !into.empty();
+}
+
 // What all headers of one stripe have in common.
 bool same_stripe(const ShardHeader& a, const ShardHeader& b) {
   return a.sequence == b.sequence && a.header_blocks == b.header_blocks && a.shard_blocks == b.shard_blocks &&
@@ -29,6 +41,17 @@ bool same_stripe(const ShardHeader& a, const ShardHeader& b) {
 
 unsigned StripeFound::sources() const {
   return static_cast<unsigned>(std::count_if(shards.begin(), shards.end(), usable));
+}
+
+StripeInfo info_of(const StripeFound& found) {
+  StripeInfo info;
+  info.block = found.stripe.stripe_block;
+  info.header_blocks = found.stripe.shape.header_blocks;
+  info.shard_blocks = found.stripe.shape.shard_blocks;
+  info.sequence = found.header->sequence;
+  info.pieces = found.header->pieces;
+  info.next_block = found.end_block();
+  return info;
 }
 
 std::uint32_t StripeWindow::blocks_max(unsigned width) {
@@ -60,7 +83,7 @@ std::span<std::byte> StripeWindow::bytes(unsigned shard, std::uint32_t block, st
   return memory_.span().subspan(at * io::kBlockBytes, std::size_t{blocks} * io::kBlockBytes);
 }
 
-Task<std::uint64_t> StripeWindow::load(std::vector<unsigned> shards) {
+Task<> StripeWindow::load(std::vector<unsigned> shards) {
   const PlacementPtr placement = segment_->placement();  // held until the last read has ended
   std::vector<io::GroupedOperation> reads;
   std::vector<unsigned> asked;
@@ -73,27 +96,33 @@ Task<std::uint64_t> StripeWindow::load(std::vector<unsigned> shards) {
                                bytes(shard, first_block_, blocks_)},
                               {}};
     if (read.drive == nullptr) continue;
+    if (!clip_to_written(read)) {
+      shards_[shard] = Loading::loaded;
+      continue;
+    }
     reads.push_back(read);
     asked.push_back(shard);
   }
-  if (reads.empty()) co_return 0;
+  if (reads.empty()) co_return;
   co_await io::run_all(reads);
-  std::uint64_t came = 0;
   for (std::size_t i = 0; i < reads.size(); ++i) {
     if (reads[i].error) {
       context_->drives.report_error((*placement)[asked[i]].drive, io::Operation::Kind::read, reads[i].error);
       continue;
     }
     shards_[asked[i]] = Loading::loaded;
-    came += reads[i].operation.memory.size();
+    bytes_read_ += reads[i].operation.memory.size();
   }
-  co_return came;
 }
 
-Task<std::uint64_t> StripeWindow::load_all() {
+Task<> StripeWindow::load_all() {
   std::vector<unsigned> shards(segment_->width());
   std::iota(shards.begin(), shards.end(), 0U);
-  co_return co_await load(std::move(shards));
+  co_await load(std::move(shards));
+}
+
+unsigned StripeWindow::failed() const {
+  return static_cast<unsigned>(std::count(shards_.begin(), shards_.end(), Loading::failed));
 }
 
 bool StripeWindow::all_asked() const {
@@ -119,6 +148,26 @@ std::optional<ShardHeader> StripeWindow::header_at(unsigned shard, std::uint32_t
   return std::move(*header);
 }
 
+Task<StripeWindow::Next> StripeWindow::next(std::uint32_t from) {
+  Next next;
+  next.block = from;
+  while (next.block < end_block()) {
+    const std::optional<std::uint32_t> begins = begins_at(next.block);
+    if ((!begins || *begins != next.block) && !all_asked()) {
+      co_await load_all();
+      continue;
+    }
+    if (!begins || *begins != next.block) next.crossed_hole = true;
+    next.block = begins.value_or(end_block());
+    if (!begins) break;
+    next.stripe = at(next.block);
+    if (next.stripe || next.block > first_block_) break;  // without one: it ends in the next window
+    ++next.block;
+  }
+  co_return next;
+}
+
+// The block of a stripe that begins at or behind `block` in a loaded shard, whether or not it ends in the window.
 std::optional<std::uint32_t> StripeWindow::begins_at(std::uint32_t block) const {
   for (std::uint32_t at = block; at < end_block(); ++at) {
     for (unsigned shard = 0; shard < segment_->width(); ++shard) {
@@ -131,6 +180,7 @@ std::optional<std::uint32_t> StripeWindow::begins_at(std::uint32_t block) const 
   return std::nullopt;
 }
 
+// The stripe with a header at `block` in a loaded shard, if it ends in the window; its shards are judged.
 std::optional<StripeFound> StripeWindow::at(std::uint32_t block) const {
   for (unsigned shard = 0; shard < segment_->width(); ++shard) {
     std::optional<ShardHeader> header = header_at(shard, block);

@@ -34,6 +34,9 @@ struct StripeFound {
   unsigned sources() const;  // shards whose payload can be trusted
 };
 
+// What a directory says of the stripe.
+StripeInfo info_of(const StripeFound& found);
+
 class StripeWindow {
  public:
   // How many blocks of each zone fit; every stripe of this width does.
@@ -43,18 +46,24 @@ class StripeWindow {
   static Task<Result<StripeWindow>> make(StoreContext& context, SegmentPtr segment, std::uint32_t first_block,
                                          std::uint32_t blocks, io::BufferPool& pool);
 
-  // Reads those of `shards` that were not asked for yet, in parallel; drives are told of failed reads. Returns the bytes
-  // that came.
-  Task<std::uint64_t> load(std::vector<unsigned> shards);
+  // Reads those of `shards` that were not asked for yet, in parallel; drives are told of failed reads.
+  Task<> load(std::vector<unsigned> shards);
   // The same for all shards that are left.
-  Task<std::uint64_t> load_all();
+  Task<> load_all();
   bool all_asked() const;
-  bool loaded(unsigned shard) const { return shards_[shard] == Loading::loaded; }
+  // Shards that were asked for and did not come. With more than m of them no hole is known to be one.
+  unsigned failed() const;
+  bool asked(unsigned shard) const { return shards_[shard] != Loading::not_asked; }
 
-  // Whether a stripe that ends in the window has a header at `block` in a loaded shard; its shards are judged.
-  std::optional<StripeFound> at(std::uint32_t block) const;
-  // The block of a stripe that begins at or behind `block` in a loaded shard, whether or not it ends in the window.
-  std::optional<std::uint32_t> begins_at(std::uint32_t block) const;
+  // The first stripe that begins at or behind `from` and ends in the window. Where no shard that is loaded has a header
+  // all others are loaded too: it may be rotten.
+  struct Next {
+    std::optional<StripeFound> stripe;
+    std::uint32_t block = 0;    // of the stripe; without one, where the next window begins
+    bool crossed_hole = false;  // blocks in front of it hold no stripe, or none that failed() shards would let see
+  };
+  Task<Next> next(std::uint32_t from);
+  std::uint64_t bytes_read() const { return bytes_read_; }
 
   // Judges again, after more shards were loaded.
   void judge(StripeFound& found) const;
@@ -74,6 +83,8 @@ class StripeWindow {
   StripeWindow(StoreContext& context, SegmentPtr segment, io::Buffer memory, std::uint32_t first_block,
                std::uint32_t blocks);
   std::span<std::byte> bytes(unsigned shard, std::uint32_t block, std::uint32_t blocks) const;
+  std::optional<StripeFound> at(std::uint32_t block) const;
+  std::optional<std::uint32_t> begins_at(std::uint32_t block) const;
   // The header of `shard` at `block` if it is sound and names this place.
   std::optional<ShardHeader> header_at(unsigned shard, std::uint32_t block) const;
   ShardState judge_shard(const StripeFound& found, unsigned shard) const;
@@ -84,6 +95,7 @@ class StripeWindow {
   std::uint32_t first_block_;
   std::uint32_t blocks_;
   std::vector<Loading> shards_;
+  std::uint64_t bytes_read_ = 0;
 };
 
 }  // namespace storage::segment
