@@ -322,6 +322,10 @@ std::uint32_t SegmentStore::append_bytes_max() const {
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(space, context.options.small_body_bytes_max));
 }
 
+std::uint32_t SegmentStore::zones_free(std::uint32_t member) const {
+  return static_cast<std::uint32_t>(state_->context.zones.free_zones(member));
+}
+
 SegmentStore::Usage SegmentStore::usage() const {
   const StoreContext& context = state_->context;
   Usage usage;

@@ -222,6 +222,8 @@ class SegmentStore {
     std::uint64_t repairs_queued = 0;
   };
   Usage usage() const;
+  // Zones of one member that nobody holds; all of them when nothing lies there and nobody reads or writes there any more.
+  std::uint32_t zones_free(std::uint32_t member) const;
 
  private:
   struct State;
