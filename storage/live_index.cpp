@@ -279,13 +279,19 @@ Task<Result<StoreLiveIndex::Page>> StoreLiveIndex::walk(std::string cursor, std:
       records::BlobChunk row;
       Result<> parsed = parse(entry.value, row);
       if (!parsed) co_return parsed.error();
-      for (const records::Extent& extent : row.extents()) page.extents.push_back(decode(extent));
+      for (const records::Extent& extent : row.extents()) {
+        page.extents.push_back(decode(extent));
+        page.holders.push_back("blob " + hex(std::string_view(entry.key).substr(1, sizeof(segment::BlobId))));
+      }
       continue;
     }
     records::Head row;
     Result<> parsed = parse(entry.value, row);
     if (!parsed) co_return parsed.error();
-    if (row.current().has_extent()) page.extents.push_back(decode(row.current().extent()));
+    if (row.current().has_extent()) {
+      page.extents.push_back(decode(row.current().extent()));
+      page.holders.push_back("object " + keys::head_object(entry.key).value_or(std::string()));
+    }
   }
   page.next = std::move(rows->next);
   if (!page.next && !in_chunks) page.next = chunks.begin;

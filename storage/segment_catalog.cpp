@@ -100,10 +100,13 @@ Task<Result<>> MetadataSegmentCatalog::add(segment::SegmentRecord record) {
   co_return Errc::conflict;
 }
 
-Task<Result<>> MetadataSegmentCatalog::replace(segment::SegmentRecord record) {
+Task<Result<>> MetadataSegmentCatalog::replace(segment::SegmentRecord expected, segment::SegmentRecord record) {
   const std::string key = keys::segment(record.id);
   auto entry = co_await metadata_.get(key);
   if (!entry) co_return entry.error();
+  auto stored = decode_segment(*entry);
+  if (!stored) co_return stored.error();
+  if (*stored != expected) co_return Errc::conflict;
   metadata::Transaction transaction;
   transaction.may_use_reserve = true;
   transaction.require_revision(key, entry->revision);

@@ -14,7 +14,7 @@ class MetadataSegmentCatalog final : public segment::SegmentCatalog {
 
   Task<Result<Loaded>> load() override;
   Task<Result<>> add(segment::SegmentRecord record) override;
-  Task<Result<>> replace(segment::SegmentRecord record) override;
+  Task<Result<>> replace(segment::SegmentRecord expected, segment::SegmentRecord record) override;
   Task<Result<>> remove(std::vector<segment::SegmentId> ids) override;
 
  private:

@@ -33,6 +33,8 @@ const char* status_name(DriveStatus status) {
       return "lost";
     case DriveStatus::missing:
       return "missing";
+    case DriveStatus::retired:
+      return "retired";
   }
   return "unknown";
 }
@@ -55,19 +57,28 @@ Task<Result<std::unique_ptr<DriveSet>>> DriveSet::open(Options options, std::str
 }
 
 void DriveSet::State::degrade(std::uint32_t number, DriveStatus to, const std::string& reason) {
-  Member& member = *members[number];
+  Member& member = members[number];
   DriveStatus before = member.status.load();
   do {
     if (before >= to) return;
   } while (!member.status.compare_exchange_weak(before, to));
   log_error("drive_state",
-            {{"drive", number}, {"path", member.path}, {"state", status_name(to)}, {"reason", reason}});
+            {{"drive", number}, {"path", path_of(number)}, {"state", status_name(to)}, {"reason", reason}});
+  tell(number, to);
+}
+
+void DriveSet::State::tell(std::uint32_t number, DriveStatus now) {
   std::vector<std::function<void(std::uint32_t, DriveStatus)>> told;
   {
     std::lock_guard lock(mutex);
     told = listeners;
   }
-  for (const auto& listener : told) listener(number, to);
+  for (const auto& listener : told) listener(number, now);
+}
+
+std::string DriveSet::State::path_of(std::uint32_t number) const {
+  std::lock_guard lock(mutex);
+  return members[number].path;
 }
 
 Superblock DriveSet::State::superblock_of(std::uint32_t number) const {
@@ -76,7 +87,7 @@ Superblock DriveSet::State::superblock_of(std::uint32_t number) const {
   block.number = number;
   block.drive = block.members[number].uuid;
   block.capacity_bytes = block.members[number].capacity_bytes;
-  block.zones = members[number]->zones;
+  block.zones = members[number].zones;
   return block;
 }
 
@@ -93,7 +104,7 @@ Task<std::vector<Error>> DriveSet::State::write_superblocks(std::vector<std::vec
       CHECK(std::align(io::kBlockBytes, images[number].size(), aligned, space) != nullptr);
       std::memcpy(aligned, images[number].data(), images[number].size());
       const std::span<std::byte> bytes(static_cast<std::byte*>(aligned), images[number].size());
-      Result<> written = co_await io::write(*members[number]->drive, offset, bytes);
+      Result<> written = co_await io::write(*members[number].drive.load(), offset, bytes);
       if (!written) errors[number] = written.error();
     }
   }
@@ -103,25 +114,28 @@ Task<std::vector<Error>> DriveSet::State::write_superblocks(std::vector<std::vec
 const std::string& DriveSet::store_uuid() const { return state_->store_text; }
 std::array<std::uint8_t, 16> DriveSet::store_id() const { return state_->superblock.store; }
 std::array<std::uint8_t, 16> DriveSet::member_id(std::uint32_t member) const {
-  return state_->superblock.members.at(member).uuid;
+  CHECK(member < state_->members.size());
+  return state_->members[member].uuid;
 }
-unsigned DriveSet::parity() const { return state_->superblock.parity; }
+unsigned DriveSet::parity() const { return state_->parity.load(std::memory_order_relaxed); }
 bool DriveSet::created() const { return state_->created; }
 erasure::Scheme DriveSet::scheme_for(unsigned alive) const { return scheme_of(parity(), alive); }
 std::uint64_t DriveSet::zone_bytes() const { return state_->superblock.zone_bytes; }
 
 std::vector<MemberInfo> DriveSet::members() const {
   std::vector<MemberInfo> infos;
+  std::lock_guard lock(state_->mutex);
   for (std::uint32_t number = 0; number < state_->members.size(); ++number) {
-    const State::Member& member = *state_->members[number];
+    const State::Member& member = state_->members[number];
     MemberInfo info;
     info.number = number;
-    info.uuid = uuid_text(state_->superblock.members[number].uuid);
+    info.uuid = uuid_text(member.uuid);
     info.path = member.path;
     info.status = member.status.load();
     info.capacity_bytes = state_->superblock.members[number].capacity_bytes;
     info.zone_bytes = zone_bytes();
     info.zones = member.zones;
+    info.retiring = member.retiring.load();
     infos.push_back(std::move(info));
   }
   return infos;
@@ -129,19 +143,28 @@ std::vector<MemberInfo> DriveSet::members() const {
 
 io::Drive* DriveSet::drive(std::uint32_t member) const {
   if (member >= state_->members.size()) return nullptr;
-  const State::Member& found = *state_->members[member];
+  const State::Member& found = state_->members[member];
   const DriveStatus now = found.status.load();
-  return now == DriveStatus::alive || now == DriveStatus::suspect ? found.drive.get() : nullptr;
+  return now == DriveStatus::alive || now == DriveStatus::suspect ? found.drive.load(std::memory_order_acquire) : nullptr;
 }
 
 DriveStatus DriveSet::status(std::uint32_t member) const {
-  return member < state_->members.size() ? state_->members[member]->status.load() : DriveStatus::missing;
+  return member < state_->members.size() ? state_->members[member].status.load() : DriveStatus::missing;
 }
 
 unsigned DriveSet::alive_count() const {
-  return static_cast<unsigned>(
-      std::count_if(state_->members.begin(), state_->members.end(),
-                    [](const auto& member) { return member->status.load() == DriveStatus::alive; }));
+  unsigned alive = 0;
+  const std::size_t members = state_->members.size();
+  for (std::uint32_t number = 0; number < members; ++number) {
+    if (takes_zones(number)) ++alive;
+  }
+  return alive;
+}
+
+bool DriveSet::takes_zones(std::uint32_t member) const {
+  if (member >= state_->members.size()) return false;
+  const State::Member& found = state_->members[member];
+  return found.status.load() == DriveStatus::alive && !found.retiring.load(std::memory_order_relaxed);
 }
 
 std::uint64_t DriveSet::zone_offset(std::uint32_t zone) const { return kReservedBytes + zone * zone_bytes(); }
@@ -152,9 +175,9 @@ void DriveSet::report_error(std::uint32_t member, io::Operation::Kind kind, Erro
     state_->degrade(member, DriveStatus::lost, error.message());
   } else if (kind == io::Operation::Kind::write) {
     state_->degrade(member, DriveStatus::suspect, error.message());
-  } else if (state_->members[member]->read_errors.fetch_add(1) == 0) {
+  } else if (state_->members[member].read_errors.fetch_add(1) == 0) {
     log_warn("drive_read_error",
-             {{"drive", member}, {"path", state_->members[member]->path}, {"error", error.message()}});
+             {{"drive", member}, {"path", state_->path_of(member)}, {"error", error.message()}});
   }
 }
 
@@ -221,10 +244,10 @@ Task<Result<>> DriveSet::write_mirror_set(MirrorSet set) {
 
 std::string DriveSet::metadata_directory(std::uint32_t member) const {
   if (member >= state_->members.size()) return {};
-  const State::Member& found = *state_->members[member];
+  const std::string path = state_->path_of(member);
   struct stat status_of{};
-  if (::stat(found.path.c_str(), &status_of) != 0 || !S_ISDIR(status_of.st_mode)) return {};
-  return found.path + "/metadata";
+  if (::stat(path.c_str(), &status_of) != 0 || !S_ISDIR(status_of.st_mode)) return {};
+  return path + "/metadata";
 }
 
 }  // namespace storage::segment

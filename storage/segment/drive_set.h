@@ -38,6 +38,7 @@ enum class DriveStatus : std::uint8_t {
   suspect,  // a write failed: read from, not written to
   lost,     // gone while running
   missing,  // a member that was not there at start
+  retired,  // left the store for good: nothing lies on it
 };
 
 struct MemberInfo {
@@ -48,6 +49,7 @@ struct MemberInfo {
   std::uint64_t capacity_bytes;
   std::uint64_t zone_bytes;
   std::uint32_t zones;
+  bool retiring = false;  // gets no new zones; what lies on it is being moved away
 };
 
 // Which members hold mirrors of the metadata store, as of `epoch` (design: only mirrors of the newest set may
@@ -86,9 +88,12 @@ class DriveSet {
   std::vector<MemberInfo> members() const;
   std::uint64_t zone_bytes() const;  // one for all drives of the store
 
-  // Null unless the member is alive or suspect.
+  // Null unless the member is alive or suspect. The drive stays valid as long as the set, whatever becomes of the member.
   io::Drive* drive(std::uint32_t member) const;
   DriveStatus status(std::uint32_t member) const;
+  // Whether new zones may be taken on the member: it is alive and not retiring.
+  bool takes_zones(std::uint32_t member) const;
+  // Members that take new zones: they decide the geometry of new segments.
   unsigned alive_count() const;
 
   // The byte on the drive where zone `zone` starts.

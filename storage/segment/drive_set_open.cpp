@@ -241,7 +241,7 @@ Task<Result<>> activate(DriveSet::State& state, const std::vector<std::uint32_t>
   for (const std::uint32_t number : numbers) {
     if (!errors[number]) continue;
     why = fmt::format("{}: its superblock cannot be written ({}); replace the drive",
-                      state.members[number]->path, errors[number].message());
+                      state.members[number].path, errors[number].message());
     co_return errors[number];
   }
   co_return success();
@@ -264,6 +264,9 @@ Task<Result<>> join(std::vector<Found> drives, DriveSet::State& state, std::stri
     auto member = std::make_unique<DriveSet::State::Member>();
     member->path = entry.path;
     member->zones = usable_zones(entry.capacity_bytes, state.superblock.zone_bytes);
+    member->uuid = entry.uuid;
+    member->retiring.store(entry.state == Superblock::Member::State::retiring);
+    if (entry.state == Superblock::Member::State::retired) member->status.store(DriveStatus::retired);
     state.members.push_back(std::move(member));
   }
   std::set<Uuid> seen;
@@ -279,19 +282,19 @@ Task<Result<>> join(std::vector<Found> drives, DriveSet::State& state, std::stri
     if (!fits) co_return fits;
     seen.insert(found.superblock.drive);
     const std::uint32_t number = found.superblock.number;
-    DriveSet::State::Member& member = *state.members[number];
+    DriveSet::State::Member& member = state.members[number];
     member.path = found.spec.path;
     state.superblock.members[number].path = found.spec.path;
     member.zones = found.superblock.zones;
-    member.drive = std::move(found.drive);
+    member.take_drive(std::move(found.drive));
     member.status.store(DriveStatus::alive);
     if (found.superblock.state == Superblock::State::forming) forming.push_back(number);
   }
   for (std::uint32_t number = 0; number < state.members.size(); ++number) {
-    if (state.members[number]->status.load() != DriveStatus::missing) continue;
+    if (state.members[number].status.load() != DriveStatus::missing) continue;
     log_warn("drive_missing", {{"drive", number},
                                {"uuid", uuid_text(state.superblock.members[number].uuid)},
-                               {"last_path", state.members[number]->path}});
+                               {"last_path", state.members[number].path}});
   }
   co_return co_await activate(state, forming, why);
 }
@@ -346,7 +349,8 @@ Task<Result<>> create(DriveSet::Options options, std::vector<Found> drives, Driv
     member->path = drives[number].spec.path;
     member->zones =
         usable_zones(state.superblock.members[number].capacity_bytes, state.superblock.zone_bytes);
-    member->drive = std::move(drives[number].drive);
+    member->uuid = state.superblock.members[number].uuid;
+    member->take_drive(std::move(drives[number].drive));
     member->status.store(DriveStatus::alive);
     state.members.push_back(std::move(member));
     all.push_back(number);
@@ -385,10 +389,12 @@ Task<Result<>> open_members(DriveSet::Options options, DriveSet::State& state, s
   if (exists) {
     opened = co_await join(std::move(drives), state, why);
   } else {
-    opened = co_await create(std::move(options), std::move(drives), state, why);
+    opened = co_await create(options, std::move(drives), state, why);
   }
   if (!opened) co_return opened;
+  state.options = std::move(options);
   state.store_text = uuid_text(state.superblock.store);
+  state.parity.store(state.superblock.parity);
   co_return success();
 }
 

@@ -1,6 +1,7 @@
 // The inside of DriveSet: its members, their drives and what the superblocks say. Private to this folder.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <map>
 #include <memory>
@@ -15,26 +16,58 @@ namespace storage::segment {
 
 struct DriveSet::State {
   struct Member {
-    std::unique_ptr<io::Drive>
-        drive;  // null when missing; kept when lost, since operations may be unfinished
+    std::atomic<io::Drive*> drive{nullptr};  // the last one opened; null when missing or retired
     std::atomic<DriveStatus> status{DriveStatus::missing};
+    std::atomic<bool> retiring{false};
     std::atomic<std::uint64_t> read_errors{0};
-    std::string path;
+    std::string path;  // under the state's mutex
     std::uint32_t zones = 0;
+    Uuid uuid{};
+    // All that were opened, since operations of earlier ones may be unfinished. Under `writing`.
+    std::vector<std::unique_ptr<io::Drive>> opened;
+
+    void take_drive(std::unique_ptr<io::Drive> found) {
+      opened.push_back(std::move(found));
+      drive.store(opened.back().get(), std::memory_order_release);
+    }
   };
 
-  Superblock
-      superblock;  // of the newest generation; `drive`, `number`, `zones`, `capacity_bytes` vary by member
+  // The members by number. It grows while others read: an entry is whole before size() says that it is there, and stays
+  // where it is.
+  class Members {
+   public:
+    std::size_t size() const { return size_.load(std::memory_order_acquire); }
+    Member& operator[](std::size_t number) const { return *entries_[number]; }
+    // Under `writing`; at most kMembersMax.
+    void push_back(std::unique_ptr<Member> member) {
+      const std::size_t number = size_.load(std::memory_order_relaxed);
+      entries_.at(number) = std::move(member);
+      size_.store(number + 1, std::memory_order_release);
+    }
+
+   private:
+    std::array<std::unique_ptr<Member>, kMembersMax> entries_;
+    std::atomic<std::size_t> size_{0};
+  };
+
+  // Of the newest generation; `drive`, `number`, `zones`, `capacity_bytes` vary by member. Store uuid and zone size never
+  // change after open(); the rest is under `mutex`.
+  Superblock superblock;
   std::string store_text;
   bool created = false;
-  std::vector<std::unique_ptr<Member>> members;  // by number; fixed after open()
+  std::atomic<unsigned> parity{0};  // superblock.parity, for those who do not hold the mutex
+  Members members;
 
+  Options options;           // of open(), for drives that are opened later
   AsyncLock writing;         // one change of the superblocks at a time
-  mutable std::mutex mutex;  // guards superblock.generation, superblock.mirrors and the listeners
+  mutable std::mutex mutex;  // guards superblock, the members' paths and the listeners
   std::vector<std::function<void(std::uint32_t, DriveStatus)>> listeners;
 
   // Changes a status for the worse only; logs and tells the listeners once.
   void degrade(std::uint32_t member, DriveStatus to, const std::string& reason);
+  // Tells the listeners.
+  void tell(std::uint32_t member, DriveStatus now);
+  std::string path_of(std::uint32_t member) const;
 
   // `superblock` as member `number` carries it.
   Superblock superblock_of(std::uint32_t number) const;

@@ -7,6 +7,7 @@
 #include "storage/base/check.h"
 #include "storage/base/log.h"
 #include "storage/segment/format.h"
+#include "storage/segment/record_changes.h"
 #include "storage/segment/superblock.h"
 
 namespace storage::segment {
@@ -19,8 +20,7 @@ namespace {
 constexpr unsigned kOpenAttemptsMax = 8;
 
 Task<> replace_sealed(StoreContext& context, SegmentPtr segment) {
-  SegmentRecord record = segment->record();
-  Result<> replaced = co_await context.catalog.replace(std::move(record));
+  Result<> replaced = co_await record_seal(context, segment);
   if (!replaced) {
     log_warn("segment_seal_not_recorded",
              {{"segment", segment->id()}, {"error", replaced.error().message()}});
@@ -30,10 +30,9 @@ Task<> replace_sealed(StoreContext& context, SegmentPtr segment) {
 }  // namespace
 
 bool OpenSegments::members_alive(const Segment& segment) const {
-  return std::all_of(segment.members().begin(), segment.members().end(),
-                     [this](const SegmentRecord::Member& member) {
-                       return context_.drives.status(member.drive) == DriveStatus::alive;
-                     });
+  const PlacementPtr placement = segment.placement();
+  return std::all_of(placement->members().begin(), placement->members().end(),
+                     [this](const SegmentRecord::Member& member) { return context_.drives.takes_zones(member.drive); });
 }
 
 SegmentPtr OpenSegments::usable(Lane lane) {
@@ -108,7 +107,7 @@ Task<Result<SegmentPtr>> OpenSegments::open(Lane lane) {
     record.created_ms = context_.clock.wall_ms();
     Result<std::vector<SegmentRecord::Member>> zones = context_.zones.allocate(
         scheme.data + scheme.parity, record.id, lane == Lane::survivors ? 0 : kReservedSegments,
-        [this](std::uint32_t member) { return context_.drives.status(member) == DriveStatus::alive; });
+        [this](std::uint32_t member) { return context_.drives.takes_zones(member); });
     if (!zones) co_return zones.error();
     context_.update_zone_gauge();
     record.members = std::move(*zones);
@@ -142,7 +141,8 @@ Task<> OpenSegments::abandon(SegmentPtr segment) {
     co_return;
   }
   context_.table.erase(segment->id());
-  for (const SegmentRecord::Member& member : segment->members()) context_.zones.release(member);
+  const PlacementPtr placement = segment->placement();
+  for (const SegmentRecord::Member& member : placement->members()) context_.zones.release(member);
   context_.update_zone_gauge();
 }
 

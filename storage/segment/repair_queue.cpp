@@ -12,7 +12,7 @@ RepairQueue::Key RepairQueue::key_of(const Damage& damage) {
 }
 
 void RepairQueue::add(const StripeRef& stripe, unsigned shard) {
-  if (context_.drive_for_write(stripe.segment->members()[shard].drive) == nullptr) return;
+  if (context_.drive_for_write((*stripe.segment->placement())[shard].drive) == nullptr) return;
   Damage damage{stripe, shard};
   {
     std::lock_guard lock(mutex_);
@@ -79,7 +79,6 @@ Task<> RepairQueue::run() {
 }
 
 Task<Result<>> RepairQueue::repair(Damage damage) {
-  const SegmentRecord::Member member = damage.stripe.segment->members()[damage.shard];
   const StripeShape shape = damage.stripe.shape;
   ShardRebuilder::Request request;
   request.stripe = damage.stripe;
@@ -101,11 +100,17 @@ Task<Result<>> RepairQueue::repair(Damage damage) {
   header.shard_index = static_cast<std::uint16_t>(damage.shard);
   header.block_crcs = block_crcs_of(payload);
   encode_shard_header(header, image.first(header_bytes));
+  co_return co_await write(damage.stripe, damage.shard, image);
+}
 
+Task<Result<>> RepairQueue::write(StripeRef stripe, unsigned shard, std::span<std::byte> image) {
+  // Held until the write has ended: the zone cannot become another segment's before.
+  const PlacementPtr placement = stripe.segment->placement();
+  const SegmentRecord::Member member = (*placement)[shard];
   io::Drive* drive = context_.drive_for_write(member.drive);
   if (drive == nullptr) co_return Errc::drive_lost;
-  const std::uint64_t offset = context_.drive_offset(member.zone, damage.stripe.stripe_block);
-  reader_.cache().erase(damage.stripe.segment->id(), damage.stripe.stripe_block, damage.shard);
+  const std::uint64_t offset = context_.drive_offset(member.zone, stripe.stripe_block);
+  reader_.cache().erase(stripe.segment->id(), stripe.stripe_block, shard);
   Result<> written = co_await io::write(*drive, offset, image);
   context_.metrics.syncs.add();
   if (!written) {

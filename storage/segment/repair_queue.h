@@ -25,6 +25,10 @@ class RepairQueue {
 
   void add(const StripeRef& stripe, unsigned shard);
 
+  // Writes `image`, the whole shard as it once stood, in place of what was found there; the caller has verified it. For
+  // those who have the stripe at hand already. Errc::drive_lost: the drive is not alive.
+  Task<Result<>> write(StripeRef stripe, unsigned shard, std::span<std::byte> image);
+
   // Repairs run on `executor` from now on; what waits already is begun.
   void start(Executor executor);
   // No repair begins any more.

@@ -12,8 +12,11 @@
 #include "storage/segment/geometry.h"
 #include "storage/segment/open_segments.h"
 #include "storage/segment/repair_queue.h"
+#include "storage/segment/segment_upkeep.h"
+#include "storage/segment/shard_mover.h"
 #include "storage/segment/store_context.h"
 #include "storage/segment/stream_writer.h"
+#include "storage/segment/stripe_scrubber.h"
 #include "storage/segment/stripe_walker.h"
 #include "storage/segment/zone_preparer.h"
 
@@ -56,28 +59,29 @@ class CallGuard {
 // storage_drive_state{drive,state}: 1 for the state that a drive is in.
 class DriveStateGauges {
  public:
-  DriveStateGauges(const DriveSet& drives, MetricsRegistry& registry) {
-    for (const MemberInfo& member : drives.members()) {
-      std::array<Gauge*, 4> row{};
-      for (std::size_t state = 0; state < row.size(); ++state) {
-        MetricLabels labels;
-        labels.emplace_back("drive", std::to_string(member.number));
-        labels.emplace_back("state", kNames[state]);
-        row[state] = &registry.gauge("storage_drive_state", "1 for the state that the drive is in.", labels);
-      }
-      gauges_.push_back(row);
-      set(member.number, member.status);
-    }
+  DriveStateGauges(const DriveSet& drives, MetricsRegistry& registry) : registry_(registry) {
+    for (const MemberInfo& member : drives.members()) set(member.number, member.status);
   }
   void set(std::uint32_t member, DriveStatus status) {
-    for (std::size_t state = 0; state < gauges_[member].size(); ++state) {
-      gauges_[member][state]->set(state == static_cast<std::size_t>(status) ? 1 : 0);
+    std::lock_guard lock(mutex_);
+    Row& row = gauges_[member];  // made for a drive that is new
+    for (std::size_t state = 0; state < row.size(); ++state) {
+      if (row[state] == nullptr) {
+        MetricLabels labels;
+        labels.emplace_back("drive", std::to_string(member));
+        labels.emplace_back("state", kNames[state]);
+        row[state] = &registry_.gauge("storage_drive_state", "1 for the state that the drive is in.", labels);
+      }
+      row[state]->set(state == static_cast<std::size_t>(status) ? 1 : 0);
     }
   }
 
  private:
-  static constexpr std::array<const char*, 4> kNames = {"alive", "suspect", "lost", "missing"};
-  std::vector<std::array<Gauge*, 4>> gauges_;
+  static constexpr std::array<const char*, 5> kNames = {"alive", "suspect", "lost", "missing", "retired"};
+  using Row = std::array<Gauge*, kNames.size()>;
+  MetricsRegistry& registry_;
+  std::mutex mutex_;
+  std::map<std::uint32_t, Row> gauges_;
 };
 
 bool valid_record(const SegmentRecord& record) {
@@ -105,6 +109,8 @@ struct SegmentStore::State {
         extents(context, shards, rebuilder, repairs),
         walker(context),
         preparer(context),
+        mover(context),
+        scrubber(context, repairs),
         drive_states(std::make_shared<DriveStateGauges>(drives, metrics)) {
     // The drives outlive the store and keep their listeners: this one must not keep anything of the store.
     drives.on_status_change([states = std::weak_ptr(drive_states)](std::uint32_t member, DriveStatus status) {
@@ -125,6 +131,8 @@ struct SegmentStore::State {
   ExtentReader extents;
   StripeWalker walker;
   ZonePreparer preparer;
+  ShardMover mover;
+  StripeScrubber scrubber;
   std::shared_ptr<DriveStateGauges> drive_states;
   TaskGroup background;
   CallGuard::State calls;
@@ -162,9 +170,10 @@ Task<Result<>> SegmentStore::recover() {
     highest = std::max(highest, record.id);
     if (record.state == SegmentRecord::State::open) {
       // Opened by an earlier process: what its last stripes left behind is unknown, so nothing is appended.
+      SegmentRecord found = record;
       record.state = SegmentRecord::State::sealed;
       SegmentRecord replacement = record;
-      Result<> replaced = co_await context.catalog.replace(std::move(replacement));
+      Result<> replaced = co_await context.catalog.replace(std::move(found), std::move(replacement));
       if (!replaced) co_return replaced;
       ++sealed;
     }
@@ -260,6 +269,18 @@ Task<Result<std::optional<StripeInfo>>> SegmentStore::next_stripe(SegmentId segm
   co_return co_await state_->walker.next(std::move(segment), from_block);
 }
 
+Task<Result<>> SegmentStore::move_shard(MoveRequest request) {
+  CallGuard guard(state_->calls);
+  if (!guard.admitted()) co_return Errc::shutting_down;
+  co_return co_await state_->mover.move(std::move(request));
+}
+
+Task<Result<ScrubStep>> SegmentStore::scrub(ScrubRequest request) {
+  CallGuard guard(state_->calls);
+  if (!guard.admitted()) co_return Errc::shutting_down;
+  co_return co_await state_->scrubber.step(std::move(request));
+}
+
 Task<Result<>> SegmentStore::free_segments(std::vector<SegmentId> ids) {
   CallGuard guard(state_->calls);
   if (!guard.admitted()) co_return Errc::shutting_down;
@@ -274,7 +295,8 @@ Task<Result<>> SegmentStore::free_segments(std::vector<SegmentId> ids) {
   if (taken.size() == ids.size()) removed = co_await context.catalog.remove(std::move(ids));
   for (SegmentPtr& segment : taken) {
     if (removed) {
-      for (const SegmentRecord::Member& member : segment->members()) context.zones.release(member);
+      const PlacementPtr placement = segment->placement();
+      for (const SegmentRecord::Member& member : placement->members()) context.zones.release(member);
     } else {
       context.table.insert(std::move(segment));
     }
@@ -361,7 +383,9 @@ std::uint32_t SegmentStore::append_bytes_max() const {
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(space, context.options.small_body_bytes_max));
 }
 
-std::uint64_t SegmentStore::zones_free(std::uint32_t member) const { return state_->context.zones.free_zones(member); }
+std::uint32_t SegmentStore::zones_free(std::uint32_t member) const {
+  return static_cast<std::uint32_t>(state_->context.zones.free_zones(member));
+}
 
 SegmentStore::Usage SegmentStore::usage() const {
   const StoreContext& context = state_->context;

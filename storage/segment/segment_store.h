@@ -100,6 +100,7 @@ struct SegmentRecord {
   struct Member {
     std::uint32_t drive;  // member number in the store's table (DriveSet)
     std::uint32_t zone;
+    friend bool operator==(const Member&, const Member&) = default;
   };
   SegmentId id = 0;
   std::uint32_t data = 0;    // k
@@ -108,6 +109,7 @@ struct SegmentRecord {
   State state = State::open;
   std::int64_t created_ms = 0;
   std::vector<Member> members;  // k + m, by shard number; this is the truth about where shards lie
+  friend bool operator==(const SegmentRecord&, const SegmentRecord&) = default;
 };
 
 // Where segment records are kept: the metadata store, seen from here. Each call is durable when it returns.
@@ -120,7 +122,9 @@ class SegmentCatalog {
   };
   virtual Task<Result<Loaded>> load() = 0;
   virtual Task<Result<>> add(SegmentRecord record) = 0;      // also raises highest_id
-  virtual Task<Result<>> replace(SegmentRecord record) = 0;  // sealed, or members moved
+  // Sealed, or members moved. Errc::conflict, and nothing changes, if the record is not `expected` any more: a seal
+  // must not undo a move, nor a move a seal.
+  virtual Task<Result<>> replace(SegmentRecord expected, SegmentRecord record) = 0;
   virtual Task<Result<>> remove(std::vector<SegmentId> ids) = 0;
 };
 
@@ -143,6 +147,10 @@ struct StripePools {
   io::BufferPool& batches;  // group commit, zone headers, repairs, zone preparation
   io::BufferPool& streams;
 };
+
+struct MoveRequest;  // segment_upkeep.h
+struct ScrubRequest;
+struct ScrubStep;
 
 class SegmentStore {
  public:
@@ -209,6 +217,15 @@ class SegmentStore {
   // (at most wait_ms_max). Must be quick and must not call the store. Empty: no. Returns when the old one is not running.
   void on_space_short(std::function<bool()> reclaimer);
 
+  // For the rebuilder: takes one shard of a sealed segment to a fresh zone of another member, which holds none of it. The
+  // bytes are durable there before the record names them; reads go on meanwhile. Errc::conflict: somebody was faster, or a
+  // write of the segment is unfinished (try again later); Errc::no_space or Errc::drive_lost of the new member;
+  // Errc::corrupt_data: a referenced stripe has too few good shards now, and nothing was changed. (segment_upkeep.h)
+  Task<Result<>> move_shard(MoveRequest request);
+  // For the scrubber: one piece of a sealed segment, whose shards are verified and repaired in place. Errc::not_found
+  // (freed), Errc::conflict (open, or a write is unfinished).
+  Task<Result<ScrubStep>> scrub(ScrubRequest request);
+
   // For the collector: removes sealed segments that no record refers to any more; their zones are free when this
   // returns. Errc::conflict, and nothing is removed, if one is open, unknown or pinned.
   Task<Result<>> free_segments(std::vector<SegmentId> ids);
@@ -227,7 +244,8 @@ class SegmentStore {
     std::uint64_t repairs_queued = 0;
   };
   Usage usage() const;
-  std::uint64_t zones_free(std::uint32_t member) const;
+  // Zones of one member that nobody holds; all of them when nothing lies there and nobody reads or writes there any more.
+  std::uint32_t zones_free(std::uint32_t member) const;
 
  private:
   struct State;

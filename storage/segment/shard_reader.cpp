@@ -42,9 +42,9 @@ ShardHeaderPtr ShardReader::cached(const StripeRef& stripe, unsigned shard) {
   return cache_.find(stripe.segment->id(), stripe.stripe_block, shard);
 }
 
-io::GroupedOperation ShardReader::operation(const StripeRef& stripe, unsigned shard, std::uint32_t block,
-                                            std::span<std::byte> into) const {
-  const SegmentRecord::Member& member = stripe.segment->members()[shard];
+io::GroupedOperation ShardReader::operation(const StripeRef& stripe, const Placement& placement, unsigned shard,
+                                            std::uint32_t block, std::span<std::byte> into) const {
+  const SegmentRecord::Member& member = placement[shard];
   io::GroupedOperation read{
       context_.drives.drive(member.drive),
       {io::Operation::Kind::read, context_.drive_offset(member.zone, stripe.stripe_block + block), into},
@@ -52,7 +52,7 @@ io::GroupedOperation ShardReader::operation(const StripeRef& stripe, unsigned sh
   return read;
 }
 
-void ShardReader::report(const StripeRef& stripe, const std::vector<io::GroupedOperation>& reads,
+void ShardReader::report(const Placement& placement, const std::vector<io::GroupedOperation>& reads,
                          const std::vector<std::size_t>& range_of, std::span<RangeRead> ranges) {
   for (RangeRead& range : ranges) range.outcome = RangeOutcome::good;
   for (std::size_t i = 0; i < reads.size(); ++i) {
@@ -60,12 +60,13 @@ void ShardReader::report(const StripeRef& stripe, const std::vector<io::GroupedO
     RangeRead& range = ranges[range_of[i]];
     range.outcome = RangeOutcome::failed;
     if (reads[i].drive == nullptr) continue;
-    context_.drives.report_error(stripe.segment->members()[range.shard].drive, io::Operation::Kind::read,
+    context_.drives.report_error(placement[range.shard].drive, io::Operation::Kind::read,
                                  reads[i].error);
   }
 }
 
 Task<> ShardReader::read(StripeRef stripe, std::span<RangeRead> ranges) {
+  const PlacementPtr placement = stripe.segment->placement();  // held until the last read has ended
   std::vector<io::GroupedOperation> reads;
   std::vector<std::size_t> range_of;
   for (std::size_t i = 0; i < ranges.size(); ++i) {
@@ -74,43 +75,44 @@ Task<> ShardReader::read(StripeRef stripe, std::span<RangeRead> ranges) {
                         range.header_into.data() + range.header_into.size() == range.into.data();
     if (joined) {
       const std::span<std::byte> both(range.header_into.data(), range.header_into.size() + range.into.size());
-      reads.push_back(operation(stripe, range.shard, 0, both));
+      reads.push_back(operation(stripe, *placement, range.shard, 0, both));
       range_of.push_back(i);
       continue;
     }
     reads.push_back(
-        operation(stripe, range.shard, stripe.shape.header_blocks + range.first_block, range.into));
+        operation(stripe, *placement, range.shard, stripe.shape.header_blocks + range.first_block, range.into));
     range_of.push_back(i);
     if (range.header_into.empty()) continue;
-    reads.push_back(operation(stripe, range.shard, 0, range.header_into));
+    reads.push_back(operation(stripe, *placement, range.shard, 0, range.header_into));
     range_of.push_back(i);
   }
   co_await io::run_all(reads);
-  report(stripe, reads, range_of, ranges);
+  report(*placement, reads, range_of, ranges);
   for (RangeRead& range : ranges) {
-    if (range.outcome == RangeOutcome::good) verify(stripe, range);
+    if (range.outcome == RangeOutcome::good) verify(stripe, *placement, range);
   }
 }
 
 Task<bool> ShardReader::read_unverified(StripeRef stripe, std::span<RangeRead> ranges) {
+  const PlacementPtr placement = stripe.segment->placement();  // held until the last read has ended
   std::vector<io::GroupedOperation> reads;
   std::vector<std::size_t> range_of;
   for (std::size_t i = 0; i < ranges.size(); ++i) {
-    reads.push_back(operation(stripe, ranges[i].shard, stripe.shape.header_blocks + ranges[i].first_block,
+    reads.push_back(operation(stripe, *placement, ranges[i].shard, stripe.shape.header_blocks + ranges[i].first_block,
                               ranges[i].into));
     if (reads.back().drive == nullptr) co_return false;
     range_of.push_back(i);
   }
   co_await io::run_all(reads);
-  report(stripe, reads, range_of, ranges);
+  report(*placement, reads, range_of, ranges);
   for (const RangeRead& range : ranges) {
     if (range.outcome != RangeOutcome::good) co_return false;
   }
   co_return true;
 }
 
-void ShardReader::verify(const StripeRef& stripe, RangeRead& range) {
-  const SegmentRecord::Member& member = stripe.segment->members()[range.shard];
+void ShardReader::verify(const StripeRef& stripe, const Placement& placement, RangeRead& range) {
+  const SegmentRecord::Member& member = placement[range.shard];
   const auto rotten = [&](const char* what, std::uint32_t block) {
     range.outcome = RangeOutcome::rotten;
     context_.metrics.crc_failures.add();

@@ -81,11 +81,11 @@ class ShardReader {
   HeaderCache& cache() { return cache_; }
 
  private:
-  void verify(const StripeRef& stripe, RangeRead& range);
-  void report(const StripeRef& stripe, const std::vector<io::GroupedOperation>& reads,
+  void verify(const StripeRef& stripe, const Placement& placement, RangeRead& range);
+  void report(const Placement& placement, const std::vector<io::GroupedOperation>& reads,
               const std::vector<std::size_t>& range_of, std::span<RangeRead> ranges);
-  io::GroupedOperation operation(const StripeRef& stripe, unsigned shard, std::uint32_t block,
-                                 std::span<std::byte> into) const;
+  io::GroupedOperation operation(const StripeRef& stripe, const Placement& placement, unsigned shard,
+                                 std::uint32_t block, std::span<std::byte> into) const;
 
   StoreContext& context_;
   HeaderCache cache_;

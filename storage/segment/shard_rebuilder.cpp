@@ -9,9 +9,8 @@ namespace storage::segment {
 
 // Shards that may serve as sources, those of healthy drives first.
 std::vector<unsigned> ShardRebuilder::candidates(const Request& request) const {
-  const auto status = [&](unsigned shard) {
-    return context_.drives.status(request.stripe.segment->members()[shard].drive);
-  };
+  const PlacementPtr placement = request.stripe.segment->placement();
+  const auto status = [&](unsigned shard) { return context_.drives.status((*placement)[shard].drive); };
   std::vector<unsigned> shards;
   for (const DriveStatus wanted : {DriveStatus::alive, DriveStatus::suspect}) {
     for (unsigned shard = 0; shard < request.stripe.shape.width(); ++shard) {

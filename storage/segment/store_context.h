@@ -12,6 +12,7 @@
 #include "storage/base/task_group.h"
 #include "storage/io/buffer.h"
 #include "storage/segment/drive_set.h"
+#include "storage/segment/gate.h"
 #include "storage/segment/segment_store.h"
 #include "storage/segment/segment_table.h"
 #include "storage/segment/zone_allocator.h"
@@ -60,6 +61,7 @@ struct StoreContext {
   SegmentTable table;
   ZoneAllocator zones;
   SpaceWatch space;
+  AsyncLock record_changes;  // one change of a stored segment record at a time
   TaskGroup tasks;  // stripes being written and records being sealed: joined by stop(), never cancelled
 
   std::uint32_t zone_blocks() const;

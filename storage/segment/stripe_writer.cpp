@@ -1,15 +1,32 @@
 #include "storage/segment/stripe_writer.h"
 
 namespace storage::segment {
+namespace {
+
+// However the write ends, the segment may be moved afterwards.
+class EndOfWrite {
+ public:
+  explicit EndOfWrite(Segment& segment) : segment_(segment) {}
+  EndOfWrite(const EndOfWrite&) = delete;
+  EndOfWrite& operator=(const EndOfWrite&) = delete;
+  ~EndOfWrite() { segment_.end_write(); }
+
+ private:
+  Segment& segment_;
+};
+
+}  // namespace
 
 Task<Result<>> StripeWriter::write(SegmentPtr segment, Segment::Place place, Stripe& stripe,
                                    const std::vector<Piece>& pieces) {
+  const EndOfWrite end(*segment);
   stripe.stamp(*segment, place, pieces);
   const unsigned width = segment->width();
+  const PlacementPtr placement = segment->placement();
   std::vector<io::GroupedOperation> writes;
   writes.reserve(width);
   for (unsigned shard = 0; shard < width; ++shard) {
-    const SegmentRecord::Member& member = segment->members()[shard];
+    const SegmentRecord::Member& member = (*placement)[shard];
     io::GroupedOperation write{context_.drive_for_write(member.drive),
                                {io::Operation::Kind::write,
                                 context_.drive_offset(member.zone, place.stripe_block), stripe.shard(shard)},
@@ -24,7 +41,7 @@ Task<Result<>> StripeWriter::write(SegmentPtr segment, Segment::Place place, Str
     failed = writes[shard].error;
     // No drive: it is out of service already, perhaps only suspect, and must not look lost for being skipped.
     if (writes[shard].drive == nullptr) continue;
-    context_.drives.report_error(segment->members()[shard].drive, io::Operation::Kind::write, failed);
+    context_.drives.report_error((*placement)[shard].drive, io::Operation::Kind::write, failed);
   }
   if (failed) co_return failed;
   context_.metrics.stripes.add();

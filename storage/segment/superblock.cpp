@@ -99,7 +99,7 @@ Result<Superblock> decode_superblock(std::span<const std::byte> from) {
     const std::uint8_t member_state = in.u8();
     in.u8();
     const std::uint16_t path_bytes = in.u16();
-    if (!in.ok() || (member_state != 1 && member_state != 2) || path_bytes > kPathHintBytesMax)
+    if (!in.ok() || member_state < 1 || member_state > 3 || path_bytes > kPathHintBytesMax)
       return Errc::corrupt_data;
     member.state = static_cast<Superblock::Member::State>(member_state);
     member.path = in.text(path_bytes);

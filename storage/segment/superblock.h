@@ -35,7 +35,8 @@ struct Superblock {
     active = 2,
   };
   struct Member {
-    enum class State : std::uint8_t { active = 1, retired = 2 };
+    // A retiring member gets no new zones; what lies on it is being moved away.
+    enum class State : std::uint8_t { active = 1, retired = 2, retiring = 3 };
     Uuid uuid{};
     std::uint64_t capacity_bytes = 0;
     State state = State::active;

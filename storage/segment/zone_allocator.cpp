@@ -22,12 +22,16 @@ unsigned room_for(std::vector<std::uint32_t> free, unsigned width, unsigned limi
 }  // namespace
 
 ZoneAllocator::ZoneAllocator(std::vector<std::uint32_t> zones) {
-  drives_.resize(zones.size());
-  for (std::size_t member = 0; member < zones.size(); ++member) {
-    drives_[member].free.assign(zones[member], true);
-    drives_[member].prepared.assign(zones[member], false);
-    drives_[member].free_count = zones[member];
-  }
+  for (const std::uint32_t count : zones) add_member(count);
+}
+
+void ZoneAllocator::add_member(std::uint32_t zones) {
+  Drive drive;
+  drive.free.assign(zones, true);
+  drive.prepared.assign(zones, false);
+  drive.free_count = zones;
+  std::lock_guard lock(mutex_);
+  drives_.push_back(std::move(drive));
 }
 
 bool ZoneAllocator::claim(SegmentRecord::Member zone) {
@@ -102,6 +106,15 @@ unsigned ZoneAllocator::segments_left(unsigned width, unsigned limit,
   return width == 0 ? 0 : room_for(std::move(free), width, limit);
 }
 
+Result<SegmentRecord::Member> ZoneAllocator::allocate_on(std::uint32_t member, std::uint32_t spared) {
+  std::lock_guard lock(mutex_);
+  if (member >= drives_.size() || drives_[member].free_count <= spared) return Errc::no_space;
+  SegmentRecord::Member zone;
+  zone.drive = member;
+  zone.zone = take(drives_[member]);
+  return zone;
+}
+
 void ZoneAllocator::release(SegmentRecord::Member zone) {
   std::lock_guard lock(mutex_);
   CHECK(zone.drive < drives_.size());
@@ -115,11 +128,12 @@ void ZoneAllocator::release(SegmentRecord::Member zone) {
 
 void ZoneAllocator::set_prepared_below(std::uint32_t member, std::uint32_t zone) {
   std::lock_guard lock(mutex_);
-  drives_[member].prepared_below = zone;
+  if (member < drives_.size()) drives_[member].prepared_below = zone;
 }
 
 std::optional<std::uint32_t> ZoneAllocator::begin_preparing(std::uint32_t member, std::uint32_t wanted) {
   std::lock_guard lock(mutex_);
+  if (member >= drives_.size()) return std::nullopt;  // it joins the allocator in a moment
   Drive& drive = drives_[member];
   std::optional<std::uint32_t> lowest;
   std::uint32_t ready = 0;
@@ -158,7 +172,7 @@ std::uint64_t ZoneAllocator::free_zones() const {
 
 std::uint64_t ZoneAllocator::free_zones(std::uint32_t member) const {
   std::lock_guard lock(mutex_);
-  return drives_[member].free_count;
+  return member < drives_.size() ? drives_[member].free_count : 0;
 }
 
 std::uint64_t ZoneAllocator::total_zones() const {

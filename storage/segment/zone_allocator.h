@@ -18,7 +18,7 @@ namespace storage::segment {
 
 class ZoneAllocator {
  public:
-  // `zones[member]`: how many zones each member has; all free at first.
+  // `zones[member]`: how many zones each member has; all free at first. Members only ever join: add_member().
   explicit ZoneAllocator(std::vector<std::uint32_t> zones);
 
   // Marks a zone that a record names. False if it does not exist or is taken already.
@@ -34,7 +34,13 @@ class ZoneAllocator {
   // How many segments of `width` the usable members have zones for, at most `limit`.
   unsigned segments_left(unsigned width, unsigned limit, const std::function<bool(std::uint32_t member)>& usable) const;
 
+  // Takes one zone of `member`, if it has more than `spared` free ones; else Errc::no_space.
+  Result<SegmentRecord::Member> allocate_on(std::uint32_t member, std::uint32_t spared);
+
   void release(SegmentRecord::Member zone);
+
+  // The next member, with this many zones, all free.
+  void add_member(std::uint32_t zones);
 
   // Preparation: zones below `prepared_zones[member]`, and those marked, cost no allocation in the file
   // system.

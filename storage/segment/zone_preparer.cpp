@@ -42,7 +42,7 @@ Task<> ZonePreparer::run() {
 
 // Returns whether a zone was prepared, so that another may be due.
 Task<bool> ZonePreparer::prepare_one(std::uint32_t member) {
-  io::Drive* drive = context_.drive_for_write(member);
+  io::Drive* drive = context_.drives.takes_zones(member) ? context_.drive_for_write(member) : nullptr;
   if (drive == nullptr) co_return false;
   const std::uint64_t first_zone = context_.drives.zone_offset(0);
   const std::uint64_t prepared = drive->prepared_bytes();

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "storage/base/log.h"
+#include "storage/segment/segment_upkeep.h"
 
 namespace storage::upkeep {
 
@@ -29,6 +30,8 @@ std::pair<std::size_t, std::size_t> of_stripe(const std::vector<segment::Extent>
   while (last != extents.end() && last->stripe_block == block) ++last;
   return {static_cast<std::size_t>(first - extents.begin()), static_cast<std::size_t>(last - extents.begin())};
 }
+
+Task<Result<bool>> answer(bool value) { co_return value; }
 
 bool has_piece(const segment::StripeInfo& stripe, const segment::Extent& extent) {
   if (extent.header_blocks != stripe.header_blocks || extent.shard_blocks != stripe.shard_blocks) return false;
@@ -199,9 +202,9 @@ Task<Result<>> Checker::check_codewords(segment::SegmentId id, const Extents& ex
   request.segment = id;
   request.pool = &pool_;
   request.repair = false;
-  request.referenced = [&extents](segment::SegmentId, segment::StripeInfo stripe) -> Task<Result<bool>> {
+  request.referenced = [&extents](segment::SegmentId, const segment::StripeInfo& stripe) {
     const auto [first, last] = of_stripe(extents, stripe.block);
-    co_return first < last;
+    return answer(first < last);
   };
   while (true) {
     auto step = co_await segments_.scrub(request);

@@ -36,10 +36,11 @@ Task<Result<>> FakeCatalog::add(SegmentRecord record) {
   co_return Errc::io_error;
 }
 
-Task<Result<>> FakeCatalog::replace(SegmentRecord record) {
+Task<Result<>> FakeCatalog::replace(SegmentRecord expected, SegmentRecord record) {
   const Fate fate = decide();
   if (fate != Fate::lost) {
-    CHECK(records.contains(record.id));
+    const auto stored = records.find(record.id);
+    if (stored == records.end() || stored->second != expected) co_return Errc::conflict;
     records[record.id] = std::move(record);
   }
   if (fate == Fate::applied) co_return success();
@@ -172,6 +173,71 @@ void StoreRig::halt() {
 
 void StoreRig::stop_store() { run_task(context, stop(*store)); }
 
+namespace {
+
+Task<Result<>> move_one(SegmentStore& store, MoveRequest request) { co_return co_await store.move_shard(std::move(request)); }
+
+Task<Result<>> seal_one(SegmentStore& store, SegmentId segment) { co_return co_await store.seal(segment); }
+
+Task<Result<ScrubStep>> scrub_whole(SegmentStore& store, ScrubRequest request) {
+  ScrubStep sum;
+  do {
+    Result<ScrubStep> step = co_await store.scrub(request);
+    if (!step) co_return step.error();
+    sum.bytes += step->bytes;
+    sum.stripes += step->stripes;
+    sum.shards_damaged += step->shards_damaged;
+    sum.shards_repaired += step->shards_repaired;
+    sum.shards_absent += step->shards_absent;
+    sum.stripes_unreadable += step->stripes_unreadable;
+    sum.stripes_lost += step->stripes_lost;
+    sum.stripes_torn += step->stripes_torn;
+    request.first_block = step->next_block;
+  } while (request.first_block != 0);
+  co_return sum;
+}
+
+}  // namespace
+
+Result<> StoreRig::move_shard(SegmentId segment, unsigned shard, std::uint32_t to_member, Referenced referenced) {
+  MoveRequest request;
+  request.segment = segment;
+  request.shard = shard;
+  request.to_member = to_member;
+  request.pool = &pool;
+  request.referenced = std::move(referenced);
+  return run_task(context, move_one(*store, std::move(request)));
+}
+
+Result<> StoreRig::seal(SegmentId segment) {
+  Result<> sealed = run_task(context, seal_one(*store, segment));
+  settle();
+  return sealed;
+}
+
+Result<ScrubStep> StoreRig::scrub(SegmentId segment, Referenced referenced, std::optional<std::uint32_t> member) {
+  ScrubRequest request;
+  request.segment = segment;
+  request.pool = &pool;
+  request.member = member;
+  request.referenced = std::move(referenced);
+  return run_task(context, scrub_whole(*store, std::move(request)));
+}
+
+namespace {
+
+Task<> read_into(SegmentStore& store, Extent extent, io::BufferPool& pool, Result<std::vector<std::byte>>& result) {
+  result = co_await read_one(store, extent, 0, extent.length, pool);
+}
+
+}  // namespace
+
+void StoreRig::spawn_read(TaskGroup& group, const Extent& extent, Result<std::vector<std::byte>>& result) {
+  group.spawn(context.get_executor(), read_into(*store, extent, pool, result));
+}
+
+void StoreRig::join(TaskGroup& group) { run_task(context, tests::join(group)); }
+
 void StoreRig::settle() {
   context.restart();
   context.poll();
@@ -193,7 +259,7 @@ std::vector<Result<Appended>> StoreRig::append_all(const std::vector<std::vector
     name.key = "key-" + std::to_string(i);
     group.spawn(context.get_executor(), append_into(*store, std::move(name), bodies[i], results[i]));
   }
-  run_task(context, join(group));
+  run_task(context, tests::join(group));
   return results;
 }
 

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "storage/base/byte_source.h"
+#include "storage/base/task_group.h"
 #include "storage/segment/segment_store.h"
+#include "storage/segment/segment_upkeep.h"
 #include "tests/support/run_task.h"
 #include "tests/support/simulated_drive.h"
 
@@ -23,7 +25,8 @@ class FakeCatalog final : public storage::segment::SegmentCatalog {
 
   storage::Task<storage::Result<Loaded>> load() override;
   storage::Task<storage::Result<>> add(storage::segment::SegmentRecord record) override;
-  storage::Task<storage::Result<>> replace(storage::segment::SegmentRecord record) override;
+  storage::Task<storage::Result<>> replace(storage::segment::SegmentRecord expected,
+                                                  storage::segment::SegmentRecord record) override;
   storage::Task<storage::Result<>> remove(std::vector<storage::segment::SegmentId> ids) override;
 
   std::map<storage::segment::SegmentId, storage::segment::SegmentRecord> records;
@@ -84,6 +87,17 @@ class StoreRig {
   storage::Result<std::vector<std::byte>> read(const storage::segment::Extent& extent) {
     return read(extent, 0, extent.length);
   }
+  storage::Result<> move_shard(storage::segment::SegmentId segment, unsigned shard, std::uint32_t to_member,
+                               storage::segment::Referenced referenced = {});
+  // All of one segment; the counts of its steps together.
+  storage::Result<storage::segment::ScrubStep> scrub(storage::segment::SegmentId segment,
+                                                     storage::segment::Referenced referenced = {},
+                                                     std::optional<std::uint32_t> member = std::nullopt);
+  storage::Result<> seal(storage::segment::SegmentId segment);
+  // A read that goes on while the test does; `result` is set when it ends.
+  void spawn_read(storage::TaskGroup& group, const storage::segment::Extent& extent,
+                  storage::Result<std::vector<std::byte>>& result);
+  void join(storage::TaskGroup& group);
   // Runs whatever is ready.
   void settle();
 
