@@ -26,6 +26,8 @@ const char* name_of(DriveStatus status) {
       return "lost";
     case DriveStatus::missing:
       return "missing";
+    case DriveStatus::retired:
+      return "retired";
   }
   return "unknown";
 }

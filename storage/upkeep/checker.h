@@ -4,7 +4,7 @@
 // Changes   none: damage is reported, not repaired (that is the scrubber's).
 // Beside clients  a running store changes under the walk. What looks wrong is looked at again at the end, and counts only if
 //           the records still say it. Open segments are counted and left out: their stripes are checked once sealed.
-// Memory    extents of as many segments at a time as Options allow; the records are walked once for each such group.
+// Memory    extents of as many segments at a time as the options allow; the records are walked once for each such group.
 // Threads   run() once at a time, on an executor of one thread; report() from any.
 // Lifetime  all references outlive run().
 // Errors    of run(): the metadata store's, Errc::shutting_down. Problems of the data are no errors: they are in the report.
@@ -27,14 +27,15 @@
 
 namespace storage::upkeep {
 
+struct CheckerOptions {
+  std::size_t extents_max = 512 * 1024;  // in memory at a time, about 40 bytes each
+  std::size_t problems_max = 1'000;      // described; beyond that they are counted
+};
+
 class Checker {
  public:
-  struct Options {
-    std::size_t extents_max = 512 * 1024;  // in memory at a time, about 40 bytes each
-    std::size_t problems_max = 1'000;      // described; beyond that they are counted
-  };
-
-  Checker(segment::SegmentStore& segments, LiveIndex& index, io::BufferPool& pool, Pacer& pacer, Options options = {})
+  Checker(segment::SegmentStore& segments, LiveIndex& index, io::BufferPool& pool, Pacer& pacer,
+          CheckerOptions options = {})
       : segments_(segments), index_(index), pool_(pool), pacer_(pacer), options_(options) {}
 
   Task<Result<>> run();
@@ -79,7 +80,7 @@ class Checker {
   LiveIndex& index_;
   io::BufferPool& pool_;
   Pacer& pacer_;
-  const Options options_;
+  const CheckerOptions options_;
 
   std::set<segment::SegmentId> absent_segments_;  // named, but not there when looked for
   std::map<Place, Fault> suspects_;
