@@ -349,6 +349,8 @@ bool SegmentStore::settled(SegmentId segment_id) const {
   return segment && segment->settled();
 }
 
+void SegmentStore::space_outlook_changed() { state_->context.space.freed.wake(); }
+
 void SegmentStore::on_space_short(std::function<bool()> reclaimer) {
   state_->context.space.set_reclaimer(std::move(reclaimer));
 }

@@ -209,6 +209,9 @@ class SegmentStore {
   // (at most wait_ms_max). Must be quick and must not call the store. Empty: no. Returns when the old one is not running.
   void on_space_short(std::function<bool()> reclaimer);
 
+  // Appends that wait for space ask the reclaimer again.
+  void space_outlook_changed();
+
   // For the collector: removes sealed segments that no record refers to any more; their zones are free when this
   // returns. Errc::conflict, and nothing is removed, if one is open, unknown or pinned.
   Task<Result<>> free_segments(std::vector<SegmentId> ids);
