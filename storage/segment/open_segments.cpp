@@ -45,6 +45,7 @@ SegmentPtr OpenSegments::usable(Lane lane) {
 Task<Result<SegmentPtr>> OpenSegments::current(Lane lane) {
   if (SegmentPtr segment = usable(lane)) co_return segment;
   LaneState& state = lanes_[static_cast<std::size_t>(lane)];
+  const std::uint64_t waits_before = state.waits_in_vain.load(std::memory_order_relaxed);
   AsyncLock::Hold hold = co_await state.opening.lock();
   if (SegmentPtr segment = usable(lane)) co_return segment;
   SegmentPtr old;
@@ -55,7 +56,7 @@ Task<Result<SegmentPtr>> OpenSegments::current(Lane lane) {
   Executor executor = co_await asio::this_coro::executor;
   if (old) seal(old, executor);
   old.reset();
-  Result<SegmentPtr> opened = co_await open_or_wait(lane);
+  Result<SegmentPtr> opened = co_await open_or_wait(lane, state.waits_in_vain.load(std::memory_order_relaxed) != waits_before);
   if (!opened) co_return opened.error();
   {
     std::lock_guard lock(mutex_);
@@ -74,9 +75,8 @@ void OpenSegments::seal(const SegmentPtr& segment, Executor executor) {
   if (segment->seal()) context_.tasks.spawn(executor, replace_sealed(context_, segment));
 }
 
-// Under the lane's opening lock: those behind in its queue have waited as long, and whoever finds that nothing came free
-// since the last one gave up is refused at once.
-Task<Result<SegmentPtr>> OpenSegments::open_or_wait(Lane lane) {
+// Under the lane's opening lock. `waited`: the caller was behind somebody who waited in vain, and has waited itself so far.
+Task<Result<SegmentPtr>> OpenSegments::open_or_wait(Lane lane, bool waited) {
   LaneState& state = lanes_[static_cast<std::size_t>(lane)];
   const std::int64_t deadline_ns =
       context_.clock.monotonic_ns() + std::int64_t{context_.options.wait_ms_max} * 1'000'000;
@@ -84,12 +84,12 @@ Task<Result<SegmentPtr>> OpenSegments::open_or_wait(Lane lane) {
     const std::uint64_t seen = context_.space.freed.generation();
     Result<SegmentPtr> opened = co_await open(lane);
     if (opened || opened.error() != Errc::no_space || lane == Lane::survivors) co_return opened;
-    if (seen == state.waited_in_vain || !context_.space.worth_waiting()) co_return opened;
+    if (waited || !context_.space.worth_waiting()) co_return opened;
     const std::int64_t left_ns = deadline_ns - context_.clock.monotonic_ns();
     Signal::Outcome freed = Signal::Outcome::timed_out;
     if (left_ns > 0) freed = co_await context_.space.freed.wait(seen, std::chrono::milliseconds(left_ns / 1'000'000 + 1));
     if (freed == Signal::Outcome::changed) continue;
-    state.waited_in_vain = seen;
+    state.waits_in_vain.fetch_add(1, std::memory_order_relaxed);
     co_return Errc::no_space;
   }
 }

@@ -39,14 +39,14 @@ class OpenSegments {
  private:
   struct LaneState {
     AsyncLock opening;
-    SegmentPtr segment;               // under mutex_
-    std::uint64_t waited_in_vain = 0;  // under opening: the generation of space.freed in which nothing came free
+    SegmentPtr segment;                          // under mutex_
+    std::atomic<std::uint64_t> waits_in_vain{0};  // for space; changed under opening
   };
 
   SegmentPtr usable(Lane lane);
   bool members_alive(const Segment& segment) const;
   Task<Result<SegmentPtr>> open(Lane lane);
-  Task<Result<SegmentPtr>> open_or_wait(Lane lane);
+  Task<Result<SegmentPtr>> open_or_wait(Lane lane, bool waited);
   Task<Result<>> write_zone_headers(const Segment& segment);
   Task<> abandon(SegmentPtr segment);
 

@@ -318,15 +318,15 @@ Task<std::vector<Result<std::vector<Appended>>>> SegmentStore::append_survivors(
   // A round fails for a body only when drives are lost during it, each of which makes the geometry narrower.
   for (unsigned round = 0; round <= erasure::kDataShardsMax; ++round) {
     const erasure::Scheme scheme = context.drives.scheme_for(context.drives.alive_count());
+    if (scheme.data == 0) {
+      results.assign(bodies.size(), Errc::read_only);
+      co_return results;
+    }
     const std::size_t part_max = std::size_t{scheme.data} * context.shard_blocks_max(scheme) * io::kBlockBytes;
     std::vector<BatchWriter::Body> parts;
     std::vector<std::size_t> body_of;
     for (std::size_t i = 0; i < bodies.size(); ++i) {
       if (!results[i]) continue;
-      if (scheme.data == 0) {
-        results[i] = Errc::read_only;
-        continue;
-      }
       for (std::size_t at = written[i]; at < bodies[i].bytes.size(); at += part_max) {
         BatchWriter::Body part;
         part.name = bodies[i].name;
@@ -370,6 +370,8 @@ bool SegmentStore::settled(SegmentId segment_id) const {
   const SegmentPtr segment = state_->context.table.find(segment_id);
   return segment && segment->settled();
 }
+
+void SegmentStore::space_outlook_changed() { state_->context.space.freed.wake(); }
 
 void SegmentStore::on_space_short(std::function<bool()> reclaimer) {
   state_->context.space.set_reclaimer(std::move(reclaimer));

@@ -217,6 +217,9 @@ class SegmentStore {
   // (at most wait_ms_max). Must be quick and must not call the store. Empty: no. Returns when the old one is not running.
   void on_space_short(std::function<bool()> reclaimer);
 
+  // Appends that wait for space ask the reclaimer again.
+  void space_outlook_changed();
+
   // For the rebuilder: takes one shard of a sealed segment to a fresh zone of another member, which holds none of it. The
   // bytes are durable there before the record names them; reads go on meanwhile. Errc::conflict: somebody was faster, or a
   // write of the segment is unfinished (try again later); Errc::no_space or Errc::drive_lost of the new member;

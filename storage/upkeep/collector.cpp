@@ -145,6 +145,7 @@ std::vector<Collector::Candidate> Collector::candidates() {
     if (found != surveys_.end()) each.survey = found->second;
   }
   sealed_ = all;
+  judged_changes_.reset();
   return all;
 }
 
@@ -247,7 +248,7 @@ bool Collector::space_short() {
   if (!running_) return false;
   if (!busy_.empty() || !counters_.filled()) return true;
   const std::uint64_t changes = counters_.changes();
-  if (changes != judged_changes_) {
+  if (!judged_changes_ || *judged_changes_ != changes) {
     worth_waiting_ = worth_waiting(sealed_);
     judged_changes_ = changes;
   }
@@ -502,6 +503,11 @@ Task<bool> Collector::step() {
   urgent_gauge_.set(short_of_space ? 1 : 0);
   const std::optional<Candidate> victim = co_await choose();
   fallen_short_ = short_of_space && !victim;
+  if (fallen_short_ && counters_.changes() != told_changes_) {
+    // Those who wait need not do so to the end. Once a change: who is told asks, and who asks wakes this task.
+    told_changes_ = counters_.changes();
+    segments_.space_outlook_changed();
+  }
   if (!victim) co_return freed;
   Claim claim(*this, victim->id);
   if (!claim) co_return freed;

@@ -144,12 +144,13 @@ class Collector {
   std::map<segment::SegmentId, std::int64_t> left_alone_;    // until when, monotonic ns
   std::map<segment::SegmentId, Survey> surveys_;
   std::vector<Candidate> sealed_;                            // as last seen by run()
-  std::uint64_t judged_changes_ = 0;                         // of counters_, when worth_waiting_ was worked out
+  std::optional<std::uint64_t> judged_changes_;              // of counters_, when worth_waiting_ was worked out
   bool worth_waiting_ = false;
   bool running_ = false;
 
   std::atomic<bool> urgent_{false};  // a writer found no zone
   bool fallen_short_ = false;        // run() only: too little room and nothing to collect
+  std::uint64_t told_changes_ = 0;   // run() only: of counters_, when waiting writers were last told that nothing comes
   std::int64_t walked_ns_ = 0;       // run() only
   std::uint64_t walked_changes_ = 0;  // run() only: of counters_, after the last walk
 

@@ -307,7 +307,7 @@ class CollectingTest : public CollectorTest {
 };
 
 TEST_F(CollectingTest, WhatWasDeletedOnAFullStoreCanBeWrittenAgain) {
-  for (int round = 0; round < 3; ++round) {
+  for (int round = 0; round < 2; ++round) {
     SCOPED_TRACE(round);
     const std::size_t size = round % 2 == 0 ? 300'000 : 2'000'000;
     fill("r" + std::to_string(round) + "-", size);
@@ -333,9 +333,7 @@ TEST_F(CollectingTest, WhatWasDeletedOnAFullStoreCanBeWrittenAgain) {
     EXPECT_GE(static_cast<double>(again), 0.7 * static_cast<double>(deleted));
   }
   check_all();
-  const auto totals = store_.collector().totals();
-  EXPECT_GT(totals.freed_segments, 0u);
-  std::printf("moved %.2f of freed\n", static_cast<double>(totals.moved_bytes) / static_cast<double>(totals.freed_bytes));
+  EXPECT_GT(store_.collector().totals().freed_segments, 0u);
 }
 
 TEST_F(CollectingTest, SegmentsThatRestartsLeftNearlyEmptyAreFoldedTogether) {
