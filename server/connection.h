@@ -1,7 +1,8 @@
 // Connection: one accepted socket, plain or TLS, and its deadline.
 //
 // Threads   its core's executor only. Lifetime: the session owns it.
-// Deadline  one coarse point in time; the core's sweeper closes what is past it (no timer is armed per request).
+// Deadline  one coarse point in time; the core's sweeper closes what is past it (no timer is armed per request), and
+//           what is too slow for too long.
 #pragma once
 
 #include <boost/asio/buffer.hpp>
@@ -15,6 +16,7 @@
 #include <span>
 #include <string>
 
+#include "server/pace.h"
 #include "storage/base/result.h"
 #include "storage/base/task.h"
 
@@ -47,16 +49,39 @@ class Connection {
   // Ends whatever read or write is under way; it returns an error, and expired() is true.
   void expire();
   bool expired() const { return expired_; }
+  // The expiry was answered for: what is read and written from here on counts anew.
+  void clear_expired() { expired_ = false; }
+  // What a peer whose write expired has not taken is dropped.
   void close();
+
+  // How fast the peer sends a body; its reader says when it waits.
+  Pace& receiving() { return receiving_; }
+  const Pace& receiving() const { return receiving_; }
+  // How fast the peer takes the answer, over seconds and over a minute; write() keeps count.
+  const Pace& sending() const { return sending_; }
+  const Pace& sending_long() const { return sending_long_; }
+  void restart_sending();
+  // The process stood still for `ms`: no deadline comes nearer by that.
+  void forgive(std::int64_t ms);
 
  protected:
   explicit Connection(std::string peer) : peer_(std::move(peer)) {}
   virtual Socket& socket() = 0;
+  void write_begins();
+  void write_ends(std::size_t bytes);
+  void write_failed() { abort_ = abort_ || expired_; }
 
  private:
+  static constexpr std::int64_t kWindowMs = 5'000;
+  static constexpr std::int64_t kLongWindowMs = 60'000;
+
   std::string peer_;
   std::int64_t deadline_ms_ = INT64_MAX;
   bool expired_ = false;
+  bool abort_ = false;  // close() is not to wait for the peer
+  Pace receiving_{kWindowMs};
+  Pace sending_{kWindowMs};
+  Pace sending_long_{kLongWindowMs};
 };
 
 std::unique_ptr<Connection> make_plain_connection(Socket socket, std::string peer);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "server/config.h"
+#include "server/core.h"
 #include "storage/base/metrics.h"
 #include "storage/object_store.h"
 
@@ -22,6 +23,9 @@ class StoreNode {
   ~StoreNode();
 
   storage::ObjectStore& objects();
+
+  // Which memory is all but used up, or waited for. Any thread.
+  MemoryShort memory_short() const;
 
   // Starts background work on a core.
   void attach(storage::Executor executor);
