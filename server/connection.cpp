@@ -1,7 +1,12 @@
 #include "server/connection.h"
 
+#include <linux/sockios.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ssl/error.hpp>
@@ -12,6 +17,9 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr auto kAsTuple = asio::as_tuple(storage::use_task);
+
+// The kernel says that it takes more once less than half of this is unsent: a piece of 128 KiB then fits whole.
+constexpr int kUnsentBytes = 256 * 1024;
 
 // A client that takes nothing for this long is gone.
 constexpr std::chrono::seconds kWriteStall{60};
@@ -130,8 +138,38 @@ void Connection::write_begins() {
 
 void Connection::write_ends(std::size_t bytes) {
   const std::int64_t now_ms = coarse_now_ms();
-  sending_.wait_ends(now_ms, bytes);
-  sending_long_.wait_ends(now_ms, bytes);
+  sending_.wait_ends(now_ms);
+  sending_long_.wait_ends(now_ms);
+  sent_bytes_ += bytes;
+}
+
+void Connection::look_at_sending(std::int64_t now_ms) {
+  int queued = 0;
+  if (!sending_.waiting() || ::ioctl(socket().native_handle(), SIOCOUTQ, &queued) != 0 || queued < 0) return;
+  const std::uint64_t taken = sent_bytes_ - std::min<std::uint64_t>(sent_bytes_, static_cast<std::uint64_t>(queued));
+  if (taken <= taken_bytes_) return;
+  sending_.moved(taken - taken_bytes_);
+  sending_long_.moved(taken - taken_bytes_);
+  taken_bytes_ = taken;
+  deadline_ms_ = now_ms + std::chrono::milliseconds(kWriteStall).count();
+}
+
+void Connection::bound_unsent(bool bounded) {
+  if (bounded == unsent_bounded_) return;
+  unsent_bounded_ = bounded;
+  const int bytes = bounded ? kUnsentBytes : 0;  // 0: the system's own
+  ::setsockopt(socket().native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
+}
+
+Task<Result<>> Connection::wait_writable() {
+  pollfd look{socket().native_handle(), POLLOUT, 0};
+  if (::poll(&look, 1, 0) == 1) co_return storage::success();
+  write_begins();
+  auto [error] = co_await socket().async_wait(Socket::wait_write, kAsTuple);
+  write_ends(0);
+  if (!error) co_return storage::success();
+  write_failed();
+  co_return error;
 }
 
 void Connection::forgive(std::int64_t ms) {

@@ -36,6 +36,12 @@ class Connection {
   virtual Task<Result<std::size_t>> read_some(std::span<std::byte> into) = 0;
   // Writes all of both pieces in as few system calls as the kernel allows.
   virtual Task<Result<>> write(std::span<const std::byte> first, std::span<const std::byte> second) = 0;
+  // Whether the kernel is to hold little for this client (some 256 KiB that it has not sent; megabytes otherwise), so
+  // that a client that reads slowly costs little, and is known for it soon.
+  void bound_unsent(bool bounded);
+  // Waits until the kernel takes a good part of an answer again, so that nobody holds memory for a client that does not
+  // read. Costs one system call when it does.
+  Task<Result<>> wait_writable();
   // Says goodbye (TLS close_notify, FIN) without waiting for an answer.
   virtual Task<> shutdown() = 0;
   virtual bool tls() const = 0;
@@ -57,10 +63,13 @@ class Connection {
   // How fast the peer sends a body; its reader says when it waits.
   Pace& receiving() { return receiving_; }
   const Pace& receiving() const { return receiving_; }
-  // How fast the peer takes the answer, over seconds and over a minute; write() keeps count.
+  // How fast the peer takes the answer, over seconds and over a minute.
   const Pace& sending() const { return sending_; }
   const Pace& sending_long() const { return sending_long_; }
   void restart_sending();
+  // Counts what the peer has taken since the last look, which is less than the kernel has: a write that waits is not
+  // stalled while something moves.
+  void look_at_sending(std::int64_t now_ms);
   // The process stood still for `ms`: no deadline comes nearer by that.
   void forgive(std::int64_t ms);
 
@@ -79,6 +88,9 @@ class Connection {
   std::int64_t deadline_ms_ = INT64_MAX;
   bool expired_ = false;
   bool abort_ = false;  // close() is not to wait for the peer
+  bool unsent_bounded_ = false;
+  std::uint64_t sent_bytes_ = 0;   // handed to the kernel
+  std::uint64_t taken_bytes_ = 0;  // of them, by the peer, at the last look
   Pace receiving_{kWindowMs};
   Pace sending_{kWindowMs};
   Pace sending_long_{kLongWindowMs};

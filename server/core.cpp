@@ -57,6 +57,7 @@ void Core::sweep(std::int64_t now_ms, std::int64_t late_ms) {
   std::uint64_t slow = 0;
   for (Session* session : sessions) {
     Connection& connection = session->connection();
+    connection.look_at_sending(now_ms);
     const bool too_late = connection.past_deadline(now_ms) || cutting || (closing && session->idle());
     const bool cut_slow = !too_late && too_slow(connection, patience, memory, now_ms);
     slow += cut_slow ? 1 : 0;

@@ -5,10 +5,9 @@
 
 namespace server {
 
-void Pace::wait_ends(std::int64_t now_ms, std::size_t bytes) {
+void Pace::wait_ends(std::int64_t now_ms) {
   if (began_ms_ >= 0) current_.waited_ms += std::max<std::int64_t>(0, now_ms - began_ms_);
   began_ms_ = -1;
-  current_.bytes += bytes;
   if (current_.waited_ms >= window_ms_ / 2) past_ = std::exchange(current_, Count{});
 }
 

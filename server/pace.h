@@ -15,7 +15,9 @@ class Pace {
 
   void restart() { *this = Pace(window_ms_); }
   void wait_begins(std::int64_t now_ms) { began_ms_ = now_ms; }
-  void wait_ends(std::int64_t now_ms, std::size_t bytes);
+  void wait_ends(std::int64_t now_ms);
+  void moved(std::uint64_t bytes) { current_.bytes += bytes; }
+  bool waiting() const { return began_ms_ >= 0; }
 
   // The wait under way did not last `ms` of its time: this process stood still, not the peer.
   void forgive(std::int64_t ms) {

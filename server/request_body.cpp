@@ -45,7 +45,8 @@ Task<Result<std::size_t>> RequestBody::receive(std::span<std::byte> into) {
   connection_.set_deadline(kBodyStall);
   connection_.receiving().wait_begins(Connection::coarse_now_ms());
   Result<std::size_t> count = co_await connection_.read_some(into);
-  connection_.receiving().wait_ends(Connection::coarse_now_ms(), count ? *count : 0);
+  connection_.receiving().wait_ends(Connection::coarse_now_ms());
+  if (count) connection_.receiving().moved(*count);
   if (!count || *count == 0) co_return failure();
   co_return count;
 }

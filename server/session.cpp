@@ -56,6 +56,31 @@ void refresh_date(Core& core) {
   core.date_header = text;
 }
 
+// Bounds what the kernel holds for the client of a large answer until that client has shown that it keeps up, and again
+// when it does not.
+class ClientSpeed {
+ public:
+  ClientSpeed(Connection& connection, std::uint64_t answer_bytes) : connection_(connection) {
+    if (answer_bytes > kJudgedBytes) connection_.bound_unsent(true);
+  }
+  // `sent_bytes` of the answer are written.
+  void sent(std::uint64_t sent_bytes) {
+    if (sent_bytes - judged_bytes_ < kJudgedBytes) return;
+    const std::int64_t now_ms = Connection::coarse_now_ms();
+    connection_.bound_unsent(now_ms - judged_ms_ > kFastMs);
+    judged_ms_ = now_ms;
+    judged_bytes_ = sent_bytes;
+  }
+
+ private:
+  static constexpr std::uint64_t kJudgedBytes = 1024 * 1024;
+  static constexpr std::int64_t kFastMs = 250;  // 4 MiB/s
+
+  Connection& connection_;
+  std::uint64_t judged_bytes_ = 0;
+  std::int64_t judged_ms_ = Connection::coarse_now_ms();
+};
+
 }  // namespace
 
 Session::Session(std::unique_ptr<Connection> connection, Handler& handler, Core& core, RequestMetrics* metrics)
@@ -265,15 +290,25 @@ Task<bool> Session::send(api::Response& response, bool keep_alive, std::string_v
 Task<bool> Session::send_stream(api::Response& response, bool keep_alive, std::string_view request_id) {
   std::uint64_t left = response.content_length;
   std::span<const std::byte> prefix = bytes_of(head_);
+  ClientSpeed speed(*connection_, left);
   while (left > 0) {
+    // The next piece is fetched only once the last is on its way.
+    if (prefix.empty()) {
+      speed.sent(response.content_length - left);
+      Result<> room = co_await connection_->wait_writable();
+      if (!room) co_return false;
+    }
     Result<storage::ObjectReader::Chunk> chunk = co_await response.stream->next();
     if (!chunk || chunk->bytes.empty() || chunk->bytes.size() > left) {
-      storage::log_error("answer_cut_short", {{"operation", response.operation},
-                                              {"missing_bytes", left},
-                                              {"error", chunk ? std::string("length") : chunk.error().message()}});
+      const bool overloaded = !chunk && chunk.error() == storage::Errc::overloaded;
+      if (!overloaded || prefix.empty()) {
+        storage::log_line(overloaded ? storage::LogLevel::warn : storage::LogLevel::error, "answer_cut_short",
+                          {{"operation", response.operation},
+                           {"missing_bytes", left},
+                           {"error", chunk ? std::string("length") : chunk.error().message()}});
+      }
       // Once the head is gone the only honest sign is to cut the connection short of the length.
       if (prefix.empty()) co_return false;
-      const bool overloaded = !chunk && chunk.error() == storage::Errc::overloaded;
       api::Response failure =
           overloaded ? error_response(503, "SlowDown", "Please reduce your request rate.", request_id)
                      : error_response(500, "InternalError", "We encountered an internal error. Please try again.", request_id);

@@ -26,7 +26,7 @@ using storage::Task;
 struct MemoryShares {
   std::size_t cache;
   std::size_t requests;  // bodies that arrive, and small reads
-  std::size_t readers;   // pieces of large bodies on their way to clients: slow ones starve nobody else
+  std::size_t readers;   // pieces of large bodies on their way to clients, where there is enough to part; 0: in requests
   std::size_t batches;   // stripes of the group commit: as many as are ever written at once
   std::size_t streams;   // stripes of large uploads
   std::size_t metadata;
@@ -37,7 +37,9 @@ MemoryShares share(std::uint64_t memory_bytes) {
   constexpr std::size_t kBatches = 4 * kUnit;
   const std::size_t units = (memory_bytes / 16 * 5 - kBatches) / kUnit;
   const std::size_t streams = std::max<std::size_t>(3, units / 3);
-  const std::size_t readers = (units - streams) / 2;
+  // A small pool serves few sizes at a time: below this the parts would be worth less than the whole.
+  constexpr std::size_t kPartedUnits = 16;
+  const std::size_t readers = units - streams >= kPartedUnits ? (units - streams) / 2 : 0;
   return {memory_bytes / 2, (units - streams - readers) * kUnit, readers * kUnit, kBatches, streams * kUnit,
           memory_bytes / 8};
 }
@@ -117,7 +119,8 @@ bool StoreNode::State::open_drives(const Config& config, std::string& why) {
   storage::segment::DriveSet::Options options;
   for (const DriveConfig& drive : config.drives) options.drives.push_back({drive.path, drive.capacity_bytes});
   options.engine = engine.engine;
-  options.registered = {request_pool->arena(), reader_pool->arena(), batch_pool->arena(), stream_pool->arena()};
+  options.registered = {request_pool->arena(), batch_pool->arena(), stream_pool->arena()};
+  if (reader_pool) options.registered.push_back(reader_pool->arena());
   auto opened = run(storage::segment::DriveSet::open(std::move(options), why));
   if (!opened) {
     if (why.empty()) why = "the drives cannot be opened: " + opened.error().message();
@@ -191,7 +194,7 @@ std::unique_ptr<StoreNode> StoreNode::start(const Config& config, storage::Metri
   state.control_thread = std::thread([&state] { state.control.run(); });
   const MemoryShares shares = share(config.memory_bytes);
   state.request_pool = std::make_unique<storage::io::BufferPool>(shares.requests);
-  state.reader_pool = std::make_unique<storage::io::BufferPool>(shares.readers);
+  if (shares.readers > 0) state.reader_pool = std::make_unique<storage::io::BufferPool>(shares.readers);
   state.batch_pool = std::make_unique<storage::io::BufferPool>(shares.batches);
   state.stream_pool = std::make_unique<storage::io::BufferPool>(shares.streams);
   state.cache_pool = std::make_unique<storage::io::BufferPool>(shares.cache);
@@ -202,7 +205,7 @@ std::unique_ptr<StoreNode> StoreNode::start(const Config& config, storage::Metri
         .set(static_cast<std::int64_t>(pool.budget_bytes()));
   };
   show_memory("requests", *state.request_pool);
-  show_memory("readers", *state.reader_pool);
+  if (state.reader_pool) show_memory("readers", *state.reader_pool);
   show_memory("batches", *state.batch_pool);
   show_memory("streams", *state.stream_pool);
   show_memory("cache", *state.cache_pool);
@@ -219,7 +222,7 @@ MemoryShort StoreNode::memory_short() const {
   const bool requests = is_short(*state_->request_pool);
   MemoryShort answer;
   answer.for_senders = requests || state_->stream_pool->waiters() > 0;
-  answer.for_readers = requests || is_short(*state_->reader_pool);
+  answer.for_readers = requests || (state_->reader_pool && is_short(*state_->reader_pool));
   return answer;
 }
 

@@ -12,12 +12,13 @@ namespace asio = boost::asio;
 
 constexpr std::uint32_t kPieceBytesMax = 1024 * 1024;
 // Where many share the memory, or a client is slow; and where there is hardly any left.
-constexpr std::uint32_t kSmallPieceBytes = 256 * 1024;
+constexpr std::uint32_t kSmallPieceBytes = 128 * 1024;
 constexpr std::uint32_t kSmallestPieceBytes = 64 * 1024;
 // Bodies up to here are read whole even for a range: then the extent's own CRC verifies them and they can be cached.
 constexpr std::uint32_t kWholeReadBytesMax = 128 * 1024;
 constexpr std::size_t kReadAheadPieces = 4;
 constexpr std::uint64_t kFastBytesPerSecond = 4 * 1024 * 1024;
+constexpr std::uint64_t kJudgedBytes = 1024 * 1024;
 
 ObjectReader::Chunk chunk_of(segment::Slice slice) {
   auto owner = std::make_shared<segment::Slice>(std::move(slice));
@@ -60,30 +61,31 @@ Task<> BodyReader::run(ObjectStore::State& state, BodyPlan::Piece piece, std::sh
   if (pending->waiter) pending->waiter();
 }
 
-// Beyond the first piece memory is a courtesy: a reader must not starve the others.
-std::size_t BodyReader::pieces_max() const {
+// Beyond a small piece memory is a courtesy: to clients that use it, or while hardly anybody needs it.
+bool BodyReader::generous() const {
   const std::size_t used = state_.reader_pool.used_bytes();
   const std::size_t budget = state_.reader_pool.budget_bytes();
-  switch (client_) {
-    case Client::fast:
-      return used < budget / 2 ? kReadAheadPieces : 1;
-    case Client::unknown:
-      return used < budget / 4 ? kReadAheadPieces : 1;
-    case Client::slow:
-      return 1;
-  }
-  return 1;
+  return used < (fast_ ? budget / 2 : budget / 4);
 }
 
 std::uint32_t BodyReader::piece_bytes_max() const {
-  const std::size_t used = state_.reader_pool.used_bytes();
-  const std::size_t budget = state_.reader_pool.budget_bytes();
-  if (used >= budget / 2) return kSmallestPieceBytes;
-  return client_ == Client::slow || used >= budget / 4 ? kSmallPieceBytes : kPieceBytesMax;
+  if (generous()) return kPieceBytesMax;
+  return state_.reader_pool.used_bytes() < state_.reader_pool.budget_bytes() / 2 ? kSmallPieceBytes : kSmallestPieceBytes;
+}
+
+// Judged by more than what the kernel may hold for a client that takes nothing.
+void BodyReader::judge_client() {
+  const auto now = std::chrono::steady_clock::now();
+  const auto taken_us = std::chrono::duration_cast<std::chrono::microseconds>(now - judged_at_).count();
+  const bool late = static_cast<std::uint64_t>(taken_us) * kFastBytesPerSecond > kJudgedBytes * 1'000'000;
+  if (!late && handed_bytes_ < kJudgedBytes) return;
+  fast_ = !late;
+  handed_bytes_ = 0;
+  judged_at_ = now;
 }
 
 Task<Result<>> BodyReader::read_ahead() {
-  while (pending_.empty() || pending_.size() < pieces_max()) {
+  while (pending_.empty() || (pending_.size() < kReadAheadPieces && generous())) {
     auto piece = co_await plan_.peek();
     if (!piece) co_return piece.error();
     if (!*piece) break;
@@ -132,7 +134,7 @@ Task<Result<ObjectReader::Chunk>> BodyReader::take_next() {
         plan_.advance(wanted.length);
         co_return std::move(*chunk);
       }
-      if (small || wanted.length <= piece_bytes_max()) {
+      if (small || state_.reader_pool.used_bytes() < state_.reader_pool.budget_bytes() / 2) {
         plan_.advance(wanted.length);
         co_return co_await read_whole(wanted);
       }
@@ -148,17 +150,12 @@ Task<Result<ObjectReader::Chunk>> BodyReader::take_next() {
 }
 
 Task<Result<ObjectReader::Chunk>> BodyReader::next() {
-  if (handed_bytes_ > 0) {
-    const auto taken = std::chrono::steady_clock::now() - handed_at_;
-    const auto taken_us = std::chrono::duration_cast<std::chrono::microseconds>(taken).count();
-    const bool fast = static_cast<std::uint64_t>(taken_us) * kFastBytesPerSecond <= handed_bytes_ * 1'000'000;
-    client_ = fast ? Client::fast : Client::slow;
-  }
+  if (handed_bytes_ > 0) judge_client();
   Result<Chunk> chunk = co_await take_next();
   if (chunk) {
     state_.get_bytes.add(chunk->bytes.size());
-    handed_bytes_ = chunk->bytes.size();
-    handed_at_ = std::chrono::steady_clock::now();
+    if (handed_bytes_ == 0) judged_at_ = std::chrono::steady_clock::now();
+    handed_bytes_ += chunk->bytes.size();
   }
   co_return chunk;
 }

@@ -1,6 +1,6 @@
 // BodyReader: the verified bytes of a version's body, piece by piece, no faster than its client takes them.
 //
-// Memory    small bodies come from the memory cache or from the request pool, whole. All else comes from the reader pool:
+// Memory    small bodies come from the memory cache or from the request pool, whole. All else comes from the reader pool (which may be the same):
 //           pieces of 1 MiB with some read ahead for a client that keeps up; smaller ones, one at a time, for a client
 //           that does not, or while the pool is used by many. So slow clients hold little, and none of it is what
 //           uploads and small reads need.
@@ -28,23 +28,22 @@ class BodyReader final : public ObjectReader {
 
  private:
   struct PendingRead;
-  enum class Client { unknown, fast, slow };
-
   Task<Result<Chunk>> take_next();
   std::optional<Chunk> cached(const BodyPlan::Piece& piece);
   Task<Result<Chunk>> read_whole(BodyPlan::Piece piece);
   Task<Result<>> read_ahead();
   static Task<> run(ObjectStore::State& state, BodyPlan::Piece piece, std::shared_ptr<PendingRead> pending);
   static Task<> wait_for(PendingRead& pending);
-  std::size_t pieces_max() const;
+  bool generous() const;
   std::uint32_t piece_bytes_max() const;
+  void judge_client();
 
   ObjectStore::State& state_;
   BodyPlan plan_;
   std::deque<std::shared_ptr<PendingRead>> pending_;
-  Client client_ = Client::unknown;
-  std::size_t handed_bytes_ = 0;  // in the last piece
-  std::chrono::steady_clock::time_point handed_at_;
+  bool fast_ = false;             // the client has shown that it keeps up
+  std::size_t handed_bytes_ = 0;  // since judged_at_
+  std::chrono::steady_clock::time_point judged_at_;
 };
 
 }  // namespace storage
