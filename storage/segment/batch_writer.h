@@ -42,7 +42,10 @@ class BatchWriter {
   };
   using Batch = std::vector<Pending*>;
 
+  class Unsettled;
+
   Task<> write_batches();
+  Task<> write_while_queued();
   Task<> write(SegmentPtr segment, Batch batch);
   Batch take(erasure::Scheme scheme);
   Batch take_all();

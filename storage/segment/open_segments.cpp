@@ -1,7 +1,11 @@
 #include "storage/segment/open_segments.h"
 
 #include <algorithm>
+#include <array>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <chrono>
 
 #include "storage/base/check.h"
 #include "storage/base/log.h"
@@ -19,9 +23,23 @@ constexpr unsigned kReservedSegments = 2;  // room that is left to the collector
 // geometry bring nothing.
 constexpr unsigned kOpenAttemptsMax = 8;
 
+// Waits before the seal of a segment is recorded once more, where the metadata store had no room for it.
+constexpr std::array kSealRetries = {std::chrono::milliseconds(50), std::chrono::milliseconds(200),
+                                     std::chrono::milliseconds(1000)};
+
+using Timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
+
 Task<> replace_sealed(StoreContext& context, SegmentPtr segment) {
   SegmentRecord record = segment->record();
-  Result<> replaced = co_await context.catalog.replace(std::move(record));
+  Result<> replaced = co_await context.catalog.replace(record);
+  for (const std::chrono::milliseconds wait : kSealRetries) {
+    if (replaced || (replaced.error() != Errc::overloaded && replaced.error() != Errc::no_space)) break;
+    Timer timer(co_await asio::this_coro::executor);
+    timer.expires_after(wait);
+    co_await timer.async_wait(asio::as_tuple(use_task));
+    record = segment->record();  // members may have moved meanwhile
+    replaced = co_await context.catalog.replace(record);
+  }
   if (!replaced) {
     log_warn("segment_seal_not_recorded",
              {{"segment", segment->id()}, {"error", replaced.error().message()}});
