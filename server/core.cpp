@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <vector>
 
 #include "server/session.h"
@@ -71,7 +73,9 @@ void Core::sweep(std::int64_t now_ms, std::int64_t late_ms) {
 storage::Task<> keep_sweeping(Core& core) {
   Timer timer(core.executor);
   std::int64_t swept_ms = Connection::coarse_now_ms();
-  while (true) {
+  // A cancellation that comes while no wait is under way ends none: it is looked for.
+  const asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
+  while (cancellation.cancelled() == asio::cancellation_type::none) {
     const std::int64_t period_ms = core.closing ? kStopSweepMs : kSweepMs;
     timer.expires_after(std::chrono::milliseconds(period_ms));
     auto [error] = co_await timer.async_wait(asio::as_tuple(storage::use_task));
