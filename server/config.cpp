@@ -18,6 +18,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kExpansionMax = 1024;
+constexpr std::uint64_t kSlowBytesPerSecondMax = 1ULL << 30;
 
 // A sentence on its way to the operator.
 class ConfigError : public std::runtime_error {
@@ -33,6 +34,12 @@ std::string text_of(const json& value, const std::string& name) {
 std::uint64_t number_of(const json& value, const std::string& name) {
   if (!value.is_number_unsigned()) throw ConfigError(fmt::format("\"{}\" must be a whole number, 0 or more", name));
   return value.get<std::uint64_t>();
+}
+
+unsigned small_number_of(const json& value, const std::string& name) {
+  const std::uint64_t number = number_of(value, name);
+  if (number > UINT32_MAX) throw ConfigError(fmt::format("\"{}\" is too large", name));
+  return static_cast<unsigned>(number);
 }
 
 bool flag_of(const json& value, const std::string& name) {
@@ -139,9 +146,15 @@ void read_file(const std::string& file, Config& config) {
        {"users",
         [&](const json& v, const std::string& n) { list(v, n, [&](const json& e) { config.users.push_back(read_user(e)); }); }},
        {"threads",
-        [&](const json& v, const std::string& n) { config.threads = static_cast<unsigned>(number_of(v, n)); }},
+        [&](const json& v, const std::string& n) { config.threads = small_number_of(v, n); }},
        {"connections_max",
-        [&](const json& v, const std::string& n) { config.connections_max = static_cast<unsigned>(number_of(v, n)); }},
+        [&](const json& v, const std::string& n) { config.connections_max = small_number_of(v, n); }},
+       {"memory_wait_ms",
+        [&](const json& v, const std::string& n) { config.memory_wait_ms = small_number_of(v, n); }},
+       {"slow_client_bytes_per_second",
+        [&](const json& v, const std::string& n) { config.slow_client_bytes_per_second = number_of(v, n); }},
+       {"slow_reader_bytes_per_second",
+        [&](const json& v, const std::string& n) { config.slow_reader_bytes_per_second = number_of(v, n); }},
        {"unsafe_anonymous_reads",
         [&](const json& v, const std::string& n) { config.unsafe_anonymous_reads = flag_of(v, n); }}});
 }
@@ -205,6 +218,13 @@ void check(const Config& config) {
     throw ConfigError(fmt::format("memory_bytes must be at least {}", kMemoryBytesMin));
   }
   if (config.connections_max == 0) throw ConfigError("connections_max must be at least 1");
+  if (config.memory_wait_ms < 100 || config.memory_wait_ms > 60'000) {
+    throw ConfigError("memory_wait_ms must be from 100 to 60000");
+  }
+  if (std::max(config.slow_client_bytes_per_second, config.slow_reader_bytes_per_second) > kSlowBytesPerSecondMax) {
+    throw ConfigError(fmt::format("slow_client_bytes_per_second and slow_reader_bytes_per_second must be at most {}",
+                                  kSlowBytesPerSecondMax));
+  }
   if (config.threads > 1024) throw ConfigError("threads must be at most 1024");
   if (config.region.empty()) throw ConfigError("region must not be empty");
   if (config.users.empty()) {

@@ -35,7 +35,12 @@ struct Config {
   std::uint64_t memory_bytes = 2ULL << 30;
   std::vector<api::User> users;
   unsigned threads = 0;         // 0: one a core
-  unsigned connections_max = 16'384;
+  unsigned connections_max = 16'384;  // less where the process may not open so many files
+  unsigned memory_wait_ms = 5'000;    // longest wait of a request for memory; then 503 SlowDown
+  // While memory is short, clients slower than this over five seconds are cut; 0: none.
+  std::uint64_t slow_client_bytes_per_second = 16 * 1024;
+  // Readers slower than this over a minute are cut in any case, since they hold old bytes on the drives; 0: none.
+  std::uint64_t slow_reader_bytes_per_second = 4 * 1024;
   bool unsafe_anonymous_reads = false;
 };
 

@@ -14,7 +14,13 @@ namespace asio = boost::asio;
 using tcp = asio::ip::tcp;
 using ReusePort = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
 
+using Timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
+                                         storage::Executor>;
+
 constexpr std::chrono::milliseconds kAcceptPause{50};
+constexpr std::int64_t kEpisodeMs = 10'000;
+// Of connections_max, so many idle ones at once make room for new ones.
+constexpr unsigned kIdleShare = 64;
 
 Task<> counted(std::unique_ptr<Session> session, ConnectionCount& count) {
   co_await Session::run(std::move(session));
@@ -27,6 +33,7 @@ bool TlsContext::load(const std::string& certificate_file, const std::string& ke
   auto context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_server);
   boost::system::error_code error;
   SSL_CTX_set_min_proto_version(context->native_handle(), TLS1_2_VERSION);
+  SSL_CTX_set_mode(context->native_handle(), SSL_MODE_RELEASE_BUFFERS);  // idle connections hold none
   context->use_certificate_chain_file(certificate_file, error);
   if (error) {
     why = "the TLS certificate " + certificate_file + " cannot be used: " + error.message();
@@ -68,26 +75,35 @@ void Listener::close() {
   acceptor_.close(ignored);
 }
 
+Task<> Listener::pause(std::string_view reason) {
+  if (!paused_) {
+    storage::log_warn("accept_paused", {{"reason", reason}, {"connections", count_.open.load(std::memory_order_relaxed)}});
+    paused_ = true;
+  }
+  paused_since_ms_ = Connection::coarse_now_ms();
+  core_.end_oldest_idle(count_.max / kIdleShare + 1);
+  Timer timer(core_.executor);
+  timer.expires_after(kAcceptPause);
+  co_await timer.async_wait(asio::as_tuple(storage::use_task));
+}
+
 Task<> Listener::run() {
-  asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
-                             storage::Executor>
-      pause(core_.executor);
   while (acceptor_.is_open()) {
     if (count_.open.load(std::memory_order_relaxed) >= count_.max) {
-      pause.expires_after(kAcceptPause);
-      co_await pause.async_wait(asio::as_tuple(storage::use_task));
+      co_await pause("connections_max");
       continue;
     }
     auto [error, socket] = co_await acceptor_.async_accept(core_.executor, asio::as_tuple(storage::use_task));
     if (!acceptor_.is_open()) co_return;
     if (error) {
       // Out of descriptors or memory, or a peer that left: wait a moment, then go on.
-      if (error != asio::error::connection_aborted) {
-        storage::log_warn("accept_failed", {{"error", error.message()}});
-        pause.expires_after(kAcceptPause);
-        co_await pause.async_wait(asio::as_tuple(storage::use_task));
-      }
+      if (error != asio::error::connection_aborted) co_await pause(error.message());
       continue;
+    }
+    // An episode is over once there was room for a while; otherwise each connection that ends would begin a new one.
+    if (paused_ && Connection::coarse_now_ms() - paused_since_ms_ >= kEpisodeMs) {
+      paused_ = false;
+      storage::log_info("accept_resumed");
     }
     start_session(std::move(socket));
   }

@@ -1,8 +1,8 @@
 // Listener: accepts connections on one address and starts a session for each.
 //
 // Threads   one listener a core and address, on that core's executor (SO_REUSEPORT spreads connections).
-// Bounds    connections_max of the process over all listeners; beyond, accepting pauses. So it does when the process
-//           is out of file descriptors: nothing dies of it.
+// Bounds    connections_max of the process over all listeners; beyond, the longest idle connections end and accepting
+//           pauses. So it does when the process is out of file descriptors: nothing dies of it.
 #pragma once
 
 #include <atomic>
@@ -34,7 +34,7 @@ class TlsContext {
 // Connections of the whole process.
 struct ConnectionCount {
   explicit ConnectionCount(unsigned connections_max) : max(connections_max) {}
-  const unsigned max;
+  unsigned max;  // set before the first listener runs
   std::atomic<unsigned> open{0};
 };
 
@@ -50,6 +50,8 @@ class Listener {
   boost::asio::ip::tcp::endpoint endpoint() const { return acceptor_.local_endpoint(); }
 
  private:
+  // Makes room among the idle connections and waits a moment. `reason`: for the one line of log per episode.
+  Task<> pause(std::string_view reason);
   void start_session(Socket socket);
 
   Core& core_;
@@ -58,6 +60,8 @@ class Listener {
   storage::TaskGroup& sessions_;
   ConnectionCount& count_;
   const TlsContext* tls_;  // null: plain
+  bool paused_ = false;
+  std::int64_t paused_since_ms_ = 0;
   boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, storage::Executor> acceptor_;
 };
 

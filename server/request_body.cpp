@@ -23,7 +23,9 @@ RequestBody::RequestBody(Connection& connection, Parser& parser, const RequestHe
       left_(head.content_length.value_or(0)),
       chunked_(head.chunked),
       expect_continue_(head.expect_continue),
-      finished_(!head.chunked && left_ == 0) {}
+      finished_(!head.chunked && left_ == 0) {
+  connection_.receiving().restart();
+}
 
 Task<Result<>> RequestBody::send_continue() {
   if (!expect_continue_) co_return storage::success();
@@ -31,9 +33,22 @@ Task<Result<>> RequestBody::send_continue() {
   co_return co_await connection_.write(std::as_bytes(std::span(kContinue)), {});
 }
 
-Error RequestBody::failure() const {
-  if (connection_.expired()) return api::BodyErrc::http_body_timeout;
-  return api::BodyErrc::http_body_truncated;
+Error RequestBody::failure() {
+  failed_ = true;
+  if (!connection_.expired()) return api::BodyErrc::http_body_truncated;
+  connection_.clear_expired();  // the client is to hear of it
+  return api::BodyErrc::http_body_timeout;
+}
+
+// From the socket, while the sender's pace is counted.
+Task<Result<std::size_t>> RequestBody::receive(std::span<std::byte> into) {
+  connection_.set_deadline(kBodyStall);
+  connection_.receiving().wait_begins(Connection::coarse_now_ms());
+  Result<std::size_t> count = co_await connection_.read_some(into);
+  connection_.receiving().wait_ends(Connection::coarse_now_ms());
+  if (count) connection_.receiving().moved(*count);
+  if (!count || *count == 0) co_return failure();
+  co_return count;
 }
 
 Task<Result<std::size_t>> RequestBody::read(std::span<std::byte> into) {
@@ -42,7 +57,7 @@ Task<Result<std::size_t>> RequestBody::read(std::span<std::byte> into) {
     if (!sent) co_return failure();
   }
   if (finished_ || into.empty()) co_return std::size_t{0};
-  connection_.set_deadline(kBodyStall);
+  if (failed_) co_return api::BodyErrc::http_body_truncated;
   Result<std::size_t> count = chunked_ ? co_await read_chunked(into) : co_await read_sized(into);
   if (count) bytes_read_ += *count;
   co_return count;
@@ -55,9 +70,8 @@ Task<Result<std::size_t>> RequestBody::read_sized(std::span<std::byte> into) {
     std::memcpy(into.data(), leftover_.data(), count);
     leftover_ = leftover_.subspan(count);
   } else {
-    Result<std::size_t> received = co_await connection_.read_some(into.first(wanted));
-    if (!received) co_return failure();
-    if (*received == 0) co_return api::BodyErrc::http_body_truncated;
+    Result<std::size_t> received = co_await receive(into.first(wanted));
+    if (!received) co_return received;
     count = *received;
   }
   left_ -= count;
@@ -90,9 +104,8 @@ Task<Result<std::size_t>> RequestBody::read_chunked(std::span<std::byte> into) {
     // What is left of an incomplete chunk line moves to the front, and more is read behind it.
     const std::size_t kept = leftover_.size();
     if (kept > 0) std::memmove(scratch_.data(), leftover_.data(), kept);
-    Result<std::size_t> received = co_await connection_.read_some(scratch_.subspan(kept));
-    if (!received) co_return failure();
-    if (*received == 0) co_return api::BodyErrc::http_body_truncated;
+    Result<std::size_t> received = co_await receive(scratch_.subspan(kept));
+    if (!received) co_return received;
     leftover_ = scratch_.first(kept + *received);
   }
 }

@@ -25,6 +25,7 @@ class RequestBody final : public api::HttpBody {
   bool chunked() const override { return chunked_; }
 
   bool finished() const { return finished_; }
+  bool failed() const { return failed_; }  // nothing more of it can be read
   bool waits_for_continue() const { return expect_continue_; }
   std::uint64_t bytes_read() const { return bytes_read_; }
   Task<Result<>> send_continue();
@@ -32,7 +33,8 @@ class RequestBody final : public api::HttpBody {
  private:
   Task<Result<std::size_t>> read_sized(std::span<std::byte> into);
   Task<Result<std::size_t>> read_chunked(std::span<std::byte> into);
-  Error failure() const;  // of a read or write that ended early
+  Task<Result<std::size_t>> receive(std::span<std::byte> into);
+  Error failure();  // of a read or write that ended early
 
   Connection& connection_;
   Parser& parser_;
@@ -44,6 +46,7 @@ class RequestBody final : public api::HttpBody {
   bool chunked_;
   bool expect_continue_;
   bool finished_ = false;
+  bool failed_ = false;
 };
 
 }  // namespace server

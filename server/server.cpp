@@ -16,6 +16,7 @@
 
 #include "server/admin_server.h"
 #include "server/admin_service.h"
+#include "server/file_limit.h"
 #include "server/handlers.h"
 #include "server/listener.h"
 #include "server/store_node.h"
@@ -28,6 +29,8 @@ namespace asio = boost::asio;
 using tcp = asio::ip::tcp;
 using Timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
                                          storage::Executor>;
+
+constexpr std::chrono::milliseconds kDrainLook{20};
 
 // One thread and its event loop.
 struct CoreThread {
@@ -45,32 +48,34 @@ struct CoreThread {
   std::thread thread;
 };
 
-// Once a second: ends what is past its deadline, and while stopping what is idle.
-Task<> sweep(Core& core) {
-  Timer timer(core.executor);
-  while (true) {
-    timer.expires_after(std::chrono::milliseconds(core.stopping ? 50 : 1000));
-    auto [error] = co_await timer.async_wait(asio::as_tuple(storage::use_task));
-    if (error) co_return;
-    const std::int64_t now_ms = Connection::coarse_now_ms();
-    for (Session* session : core.sessions) {
-      if (session->connection().past_deadline(now_ms) || (core.stopping && session->idle())) {
-        session->connection().expire();
-      }
-    }
+// New requests are refused from here on, by the handler; those that run go on.
+Task<> begin_stop(CoreThread& core) {
+  core.core.stopping = true;
+  co_return;
+}
+
+// Waits for the requests that came before the stop, at most until `limit`.
+Task<> drain(CoreThread& core, std::chrono::steady_clock::time_point limit) {
+  Timer timer(core.core.executor);
+  while (core.core.busy() && std::chrono::steady_clock::now() < limit) {
+    timer.expires_after(kDrainLook);
+    co_await timer.async_wait(asio::as_tuple(storage::use_task));
   }
 }
 
 Task<> close_listeners(CoreThread& core) {
-  core.core.stopping = true;
+  core.core.closing = true;
   for (auto& listener : core.listeners) listener->close();
   core.sweeping.cancel();  // the sweeper starts again with its short period
+  core.accepting.cancel();  // those that pause
   co_await core.sweeping.join();
   co_await core.accepting.join();
 }
 
+// The sweeper ends all that sessions wait for on sockets, again and again; waits for memory end here.
 Task<> cut_sessions(CoreThread& core) {
-  for (Session* session : core.core.sessions) session->connection().expire();
+  core.core.cutting = true;
+  core.sessions.cancel();
   co_await core.sessions.join();
 }
 
@@ -101,6 +106,10 @@ class Process {
   bool listen(std::string& why);
   bool listen_admin(std::string& why);
   tcp::endpoint resolve(const std::string& address);
+  bool fit_connections(std::string& why);
+  void set_up_core(CoreThread& core);
+  template <class Step>
+  void on_all_cores(Step step);
   void stop();
 
   const Config& config_;
@@ -170,9 +179,30 @@ bool Process::listen_admin(std::string& why) {
   return admin_ != nullptr;
 }
 
+bool Process::fit_connections(std::string& why) {
+  const std::uint64_t files = raise_file_limit();  // raised before the store opened its files: this only tells
+  connections_.max = connections_within(files, open_files(), config_.drives.size(), config_.connections_max);
+  if (connections_.max == 0) {
+    why = fmt::format("the process may open only {} files: raise the limit (ulimit -n, LimitNOFILE)", files);
+    return false;
+  }
+  if (connections_.max < config_.connections_max) {
+    storage::log_info("connections_bounded", {{"connections_max", connections_.max}, {"files", files}});
+  }
+  return true;
+}
+
+void Process::set_up_core(CoreThread& core) {
+  core.core.patience = {config_.slow_client_bytes_per_second, config_.slow_reader_bytes_per_second};
+  core.core.memory_short = [this] { return store_->memory_short(); };
+  core.core.slow_clients_cut =
+      &metrics_.counter("api_slow_clients_cut_total", "Clients cut because they were too slow.");
+}
+
 bool Process::start(std::string& why) {
+  raise_file_limit();
   store_ = StoreNode::start(config_, metrics_, why);
-  if (!store_) return false;
+  if (!store_ || !fit_connections(why)) return false;
   api::ServiceOptions options;
   options.region = config_.region;
   options.locations = config_.locations;
@@ -186,11 +216,14 @@ bool Process::start(std::string& why) {
   metrics_.gauge("api_connections_max", "Bound of api_connections.").set(connections_.max);
 
   const unsigned count = config_.threads > 0 ? config_.threads : std::max(1u, std::thread::hardware_concurrency());
-  for (unsigned i = 0; i < count; ++i) cores_.push_back(std::make_unique<CoreThread>(metrics_));
+  for (unsigned i = 0; i < count; ++i) {
+    cores_.push_back(std::make_unique<CoreThread>(metrics_));
+    set_up_core(*cores_.back());
+  }
   if (!listen(why) || !listen_admin(why)) return false;
   for (auto& core : cores_) {
     for (auto& listener : core->listeners) core->accepting.spawn(core->core.executor, listener->run());
-    core->sweeping.spawn(core->core.executor, sweep(core->core));
+    core->sweeping.spawn(core->core.executor, keep_sweeping(core->core));
     core->thread = std::thread([&context = core->context] { context.run(); });
   }
   store_->attach(cores_.front()->core.executor);
@@ -234,21 +267,29 @@ int Process::wait_for_signal() {
   return 0;
 }
 
+// Runs a step on every core and waits for all.
+template <class Step>
+void Process::on_all_cores(Step step) {
+  std::vector<std::future<void>> steps;
+  for (auto& core : cores_) steps.push_back(start_on(*core, step(*core)));
+  for (auto& each : steps) each.get();
+}
+
+// While requests run, listeners stay: whoever asks meanwhile gets a 503 and not a refused connection.
 void Process::stop() {
+  const auto limit = std::chrono::steady_clock::now() + kStopLimit;
   s3_->stop();
   admin_service_->stop();
-  std::vector<std::future<void>> closed;
-  for (auto& core : cores_) closed.push_back(start_on(*core, close_listeners(*core)));
-  for (auto& each : closed) each.get();
-  for (auto& core : cores_) {
-    // The old sweeper has ended; this one ends idle sessions within its short period.
-    core->ending.spawn(core->core.executor, sweep(core->core));
-  }
+  on_all_cores(begin_stop);
+  on_all_cores([limit](CoreThread& core) { return drain(core, limit); });
+  on_all_cores(close_listeners);
+  for (auto& core : cores_) core->ending.spawn(core->core.executor, keep_sweeping(core->core));
+  // Answers that refuse and goodbyes may still be under way.
+  const auto last = std::max(limit, std::chrono::steady_clock::now() + kGoodbyeLimit);
   std::vector<std::future<void>> joined;
   for (auto& core : cores_) joined.push_back(start_on(*core, join_sessions(*core)));
-  const auto limit = std::chrono::steady_clock::now() + kStopLimit;
   for (std::size_t i = 0; i < joined.size(); ++i) {
-    if (joined[i].wait_until(limit) == std::future_status::ready) continue;
+    if (joined[i].wait_until(last) == std::future_status::ready) continue;
     storage::log_warn("sessions_cut", {{"core", i}});
     start_on(*cores_[i], cut_sessions(*cores_[i])).get();
     joined[i].get();

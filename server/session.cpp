@@ -19,7 +19,7 @@ constexpr std::chrono::seconds kHeadLimit{30};
 constexpr std::chrono::seconds kIdleLimit{120};
 constexpr std::chrono::seconds kHandshakeLimit{15};
 constexpr std::chrono::seconds kLingerLimit{5};
-constexpr std::size_t kIdleBufferBytes = 8 * 1024;  // thousands of connections may idle
+constexpr std::size_t kIdleBufferBytes = 4 * 1024;  // thousands of connections may idle
 constexpr std::size_t kDrainBytesMax = 256 * 1024;
 constexpr std::size_t kLingerBytesMax = 16 * 1024 * 1024;
 
@@ -56,6 +56,31 @@ void refresh_date(Core& core) {
   core.date_header = text;
 }
 
+// Bounds what the kernel holds for the client of a large answer until that client has shown that it keeps up, and again
+// when it does not.
+class ClientSpeed {
+ public:
+  ClientSpeed(Connection& connection, std::uint64_t answer_bytes) : connection_(connection) {
+    if (answer_bytes > kJudgedBytes) connection_.bound_unsent(true);
+  }
+  // `sent_bytes` of the answer are written.
+  void sent(std::uint64_t sent_bytes) {
+    if (sent_bytes - judged_bytes_ < kJudgedBytes) return;
+    const std::int64_t now_ms = Connection::coarse_now_ms();
+    connection_.bound_unsent(now_ms - judged_ms_ > kFastMs);
+    judged_ms_ = now_ms;
+    judged_bytes_ = sent_bytes;
+  }
+
+ private:
+  static constexpr std::uint64_t kJudgedBytes = 1024 * 1024;
+  static constexpr std::int64_t kFastMs = 250;  // 4 MiB/s
+
+  Connection& connection_;
+  std::uint64_t judged_bytes_ = 0;
+  std::int64_t judged_ms_ = Connection::coarse_now_ms();
+};
+
 }  // namespace
 
 Session::Session(std::unique_ptr<Connection> connection, Handler& handler, Core& core, RequestMetrics* metrics)
@@ -83,8 +108,11 @@ Task<> Session::serve() {
     const std::size_t head_bytes = co_await read_head();
     if (head_bytes == 0) co_return;
     idle_ = false;
+    admitted_ = !core_.stopping;
     const bool more = co_await answer(head_bytes);
+    admitted_ = false;
     idle_ = true;
+    idle_since_ms_ = Connection::coarse_now_ms();
     if (!more) {
       co_await linger();
       co_return;
@@ -101,7 +129,18 @@ void Session::grow_buffer() {
   buffer_bytes_ = kHeadBytesMax;
 }
 
+void Session::shrink_buffer() {
+  if (buffer_bytes_ == kIdleBufferBytes || received_.size() > kIdleBufferBytes / 2) return;
+  std::unique_ptr<std::byte[]> smaller(new std::byte[kIdleBufferBytes]);
+  if (!received_.empty()) std::memcpy(smaller.get(), received_.data(), received_.size());
+  received_ = {smaller.get(), received_.size()};
+  buffer_ = std::move(smaller);
+  buffer_bytes_ = kIdleBufferBytes;
+}
+
 Task<std::size_t> Session::read_head() {
+  shrink_buffer();
+  connection_->clear_expired();
   connection_->set_deadline(received_.empty() ? kIdleLimit : kHeadLimit);
   while (true) {
     // Empty lines before a request are tolerated, as RFC 9112 asks.
@@ -121,7 +160,7 @@ Task<std::size_t> Session::read_head() {
       co_await linger();
       co_return 0;
     }
-    if (core_.stopping) co_return 0;
+    if (core_.closing) co_return 0;
     const bool first = received_.empty();
     Result<std::size_t> count =
         co_await connection_->read_some({buffer_.get() + received_.size(), buffer_bytes_ - received_.size()});
@@ -143,7 +182,8 @@ Task<bool> Session::refuse(HeadFailure failure) {
 
 Task<bool> Session::answer(std::size_t head_bytes) {
   const auto started = std::chrono::steady_clock::now();
-  std::pmr::monotonic_buffer_resource fields(field_arena_, sizeof field_arena_);
+  alignas(std::max_align_t) std::byte arena[4096];
+  std::pmr::monotonic_buffer_resource fields(arena, sizeof arena);
   Parser parser(std::piecewise_construct, std::make_tuple(), std::make_tuple(FieldAllocator(&fields)));
   RequestHead head;
   if (auto failure = parse_head(received_.first(head_bytes), parser, head)) co_return co_await refuse(*failure);
@@ -182,7 +222,7 @@ Task<bool> Session::answer(std::size_t head_bytes) {
   // The answer comes first: a client may wait for it before it goes on with a body that nobody wants. What is surely too
   // much to read away ends the connection.
   const std::uint64_t unread = body.content_length() ? *body.content_length() - body.bytes_read() : 0;
-  if (unread > kDrainBytesMax) keep_alive = false;
+  if (unread > kDrainBytesMax || body.failed()) keep_alive = false;
   const std::uint64_t sent_bytes = response.head_only ? 0 : response.content_length;
   const bool sent = co_await send(response, keep_alive, head.request.request_id);
   if (sent && keep_alive && !body.finished()) keep_alive = co_await settle_body(body);
@@ -237,6 +277,8 @@ void Session::print_head(std::string& head, const api::Response& response, bool 
 }
 
 Task<bool> Session::send(api::Response& response, bool keep_alive, std::string_view request_id) {
+  connection_->clear_expired();
+  connection_->restart_sending();
   print_head(head_, response, keep_alive, request_id);
   const bool has_body = !response.head_only && response.status != 204 && response.status != 304;
   if (has_body && response.stream) co_return co_await send_stream(response, keep_alive, request_id);
@@ -249,18 +291,29 @@ Task<bool> Session::send(api::Response& response, bool keep_alive, std::string_v
 Task<bool> Session::send_stream(api::Response& response, bool keep_alive, std::string_view request_id) {
   std::uint64_t left = response.content_length;
   std::span<const std::byte> prefix = bytes_of(head_);
+  ClientSpeed speed(*connection_, left);
   while (left > 0) {
+    // The next piece is fetched only once the last is on its way.
+    if (prefix.empty()) {
+      speed.sent(response.content_length - left);
+      Result<> room = co_await connection_->wait_writable();
+      if (!room) co_return false;
+    }
     Result<storage::ObjectReader::Chunk> chunk = co_await response.stream->next();
     if (!chunk || chunk->bytes.empty() || chunk->bytes.size() > left) {
-      storage::log_error("answer_cut_short", {{"operation", response.operation},
-                                              {"missing_bytes", left},
-                                              {"error", chunk ? std::string("length") : chunk.error().message()}});
+      const bool overloaded = !chunk && chunk.error() == storage::Errc::overloaded;
+      if (!overloaded || prefix.empty()) {
+        storage::log_line(overloaded ? storage::LogLevel::warn : storage::LogLevel::error, "answer_cut_short",
+                          {{"operation", response.operation},
+                           {"missing_bytes", left},
+                           {"error", chunk ? std::string("length") : chunk.error().message()}});
+      }
       // Once the head is gone the only honest sign is to cut the connection short of the length.
       if (prefix.empty()) co_return false;
-      const bool overloaded = !chunk && chunk.error() == storage::Errc::overloaded;
       api::Response failure =
           overloaded ? error_response(503, "SlowDown", "Please reduce your request rate.", request_id)
                      : error_response(500, "InternalError", "We encountered an internal error. Please try again.", request_id);
+      if (overloaded) failure.add_header("Retry-After", "1");
       failure.operation = response.operation;
       response = std::move(failure);
       co_return co_await send(response, keep_alive, request_id);
@@ -279,7 +332,7 @@ Task<bool> Session::send_stream(api::Response& response, bool keep_alive, std::s
 
 // Closing with unread bytes makes the kernel send RST, and the peer may lose our answer with it: read a little.
 Task<> Session::linger() {
-  if (connection_->expired()) co_return;
+  if (connection_->expired() || core_.cutting) co_return;
   co_await connection_->shutdown();
   connection_->set_deadline(kLingerLimit);
   std::size_t drained = 0;

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "server/connection.h"
+#include "server/core.h"
 #include "server/request_body.h"
 #include "server/request_metrics.h"
 
@@ -21,16 +22,6 @@ class Handler {
  public:
   virtual ~Handler() = default;
   virtual Task<api::Response> handle(const api::Request& request, api::HttpBody& body) = 0;
-};
-
-// State of one core that its sessions share.
-struct Core {
-  explicit Core(storage::Executor the_executor) : executor(the_executor) {}
-  storage::Executor executor;
-  std::list<class Session*> sessions;
-  bool stopping = false;     // answers carry Connection: close, idle sessions end
-  std::string date_header;   // "Date: ...\r\n" of the current second
-  std::int64_t date_second = 0;
 };
 
 class Session {
@@ -44,10 +35,14 @@ class Session {
 
   Connection& connection() { return *connection_; }
   bool idle() const { return idle_; }
+  std::int64_t idle_since_ms() const { return idle_since_ms_; }
+  // A request that came before the stop is being answered.
+  bool admitted() const { return admitted_; }
 
  private:
   Task<> serve();
-  void grow_buffer();  // to kHeadBytesMax
+  void grow_buffer();    // to kHeadBytesMax
+  void shrink_buffer();  // to what an idle connection needs
   // Reads until `received_` starts with a whole head; its length, or 0 to end the connection.
   Task<std::size_t> read_head();
   // One request; false to end the connection.
@@ -68,8 +63,9 @@ class Session {
   std::size_t buffer_bytes_;
   std::span<std::byte> received_;           // inside buffer_: what arrived and is not used yet
   std::string head_;                        // of the answer; its memory is reused
-  alignas(std::max_align_t) std::byte field_arena_[4096];  // of the request in hand
   bool idle_ = true;
+  bool admitted_ = false;
+  std::int64_t idle_since_ms_ = Connection::coarse_now_ms();
 };
 
 }  // namespace server

@@ -25,16 +25,30 @@ using storage::Task;
 // for stripes, so stripes have memory of their own, those of the group commit apart from those that wait for clients.
 struct MemoryShares {
   std::size_t cache;
-  std::size_t requests;  // bodies and reads in flight
+  std::size_t requests;  // bodies that arrive, and small reads
+  std::size_t readers;   // pieces of large bodies on their way to clients, where there is enough to part; 0: in requests
   std::size_t batches;   // stripes of the group commit: as many as are ever written at once
   std::size_t streams;   // stripes of large uploads
   std::size_t metadata;
 };
 
 MemoryShares share(std::uint64_t memory_bytes) {
-  constexpr std::size_t kBatches = 4 * storage::io::kMaxBufferBytes;
-  const std::size_t in_flight = memory_bytes / 16 * 5 - kBatches;
-  return {memory_bytes / 2, in_flight / 2, kBatches, in_flight - in_flight / 2, memory_bytes / 8};
+  constexpr std::size_t kUnit = storage::io::kMaxBufferBytes;  // pools are multiples of it
+  constexpr std::size_t kBatches = 4 * kUnit;
+  const std::size_t units = (memory_bytes / 16 * 5 - kBatches) / kUnit;
+  const std::size_t streams = std::max<std::size_t>(3, units / 3);
+  // A small pool serves few sizes at a time: below this the parts would be worth less than the whole.
+  constexpr std::size_t kPartedUnits = 16;
+  const std::size_t readers = units - streams >= kPartedUnits ? (units - streams) / 2 : 0;
+  return {memory_bytes / 2, (units - streams - readers) * kUnit, readers * kUnit, kBatches, streams * kUnit,
+          memory_bytes / 8};
+}
+// At the smallest memory that is allowed nothing is without its share.
+static_assert((kMemoryBytesMin / 16 * 5 - 4 * storage::io::kMaxBufferBytes) / storage::io::kMaxBufferBytes >= 5);
+
+// All but used up, or waited for.
+bool is_short(const storage::io::BufferPool& pool) {
+  return pool.waiters() > 0 || pool.used_bytes() >= pool.budget_bytes() / 8 * 7;
 }
 
 // A drive gives an eighth of its capacity to its metadata mirror.
@@ -52,6 +66,7 @@ struct StoreNode::State {
   std::thread control_thread;
 
   std::unique_ptr<storage::io::BufferPool> request_pool;
+  std::unique_ptr<storage::io::BufferPool> reader_pool;
   std::unique_ptr<storage::io::BufferPool> batch_pool;
   std::unique_ptr<storage::io::BufferPool> stream_pool;
   std::unique_ptr<storage::io::BufferPool> cache_pool;
@@ -94,7 +109,7 @@ struct StoreNode::State {
 
   bool open_drives(const Config& config, std::string& why);
   bool open_metadata(const Config& config, storage::MetricsRegistry& metrics, std::string& why);
-  bool open_store(storage::MetricsRegistry& metrics, std::string& why);
+  bool open_store(const Config& config, storage::MetricsRegistry& metrics, std::string& why);
 };
 
 bool StoreNode::State::open_drives(const Config& config, std::string& why) {
@@ -105,6 +120,7 @@ bool StoreNode::State::open_drives(const Config& config, std::string& why) {
   for (const DriveConfig& drive : config.drives) options.drives.push_back({drive.path, drive.capacity_bytes});
   options.engine = engine.engine;
   options.registered = {request_pool->arena(), batch_pool->arena(), stream_pool->arena()};
+  if (reader_pool) options.registered.push_back(reader_pool->arena());
   auto opened = run(storage::segment::DriveSet::open(std::move(options), why));
   if (!opened) {
     if (why.empty()) why = "the drives cannot be opened: " + opened.error().message();
@@ -142,18 +158,23 @@ bool StoreNode::State::open_metadata(const Config& config, storage::MetricsRegis
   return true;
 }
 
-bool StoreNode::State::open_store(storage::MetricsRegistry& metrics, std::string& why) {
+bool StoreNode::State::open_store(const Config& config, storage::MetricsRegistry& metrics, std::string& why) {
   catalog = std::make_unique<storage::MetadataSegmentCatalog>(*mirrors);
+  storage::segment::SegmentStoreOptions segment_options;
+  segment_options.wait_ms_max = config.memory_wait_ms;
   segments = std::make_unique<storage::segment::SegmentStore>(
       *drives, *catalog, storage::segment::StripePools{*batch_pool, *stream_pool}, storage::system_clock(), metrics,
-      mirrors->epoch());
+      mirrors->epoch(), segment_options);
   auto recovered = run(segments->recover());
   if (!recovered) {
     why = "the segments cannot be recovered: " + recovered.error().message();
     return false;
   }
+  storage::ObjectStoreOptions options;
+  options.buffer_wait_ms_max = config.memory_wait_ms;
+  options.reader_pool = reader_pool.get();
   objects = std::make_unique<storage::ObjectStore>(*mirrors, *segments, *request_pool, *cache_pool,
-                                                   storage::system_clock(), metrics);
+                                                   storage::system_clock(), metrics, options);
   auto ready = run(objects->recover());
   if (!ready) {
     why = "the store cannot be recovered: " + ready.error().message();
@@ -172,6 +193,7 @@ std::unique_ptr<StoreNode> StoreNode::start(const Config& config, storage::Metri
   state.control_thread = std::thread([&state] { state.control.run(); });
   const MemoryShares shares = share(config.memory_bytes);
   state.request_pool = std::make_unique<storage::io::BufferPool>(shares.requests);
+  if (shares.readers > 0) state.reader_pool = std::make_unique<storage::io::BufferPool>(shares.readers);
   state.batch_pool = std::make_unique<storage::io::BufferPool>(shares.batches);
   state.stream_pool = std::make_unique<storage::io::BufferPool>(shares.streams);
   state.cache_pool = std::make_unique<storage::io::BufferPool>(shares.cache);
@@ -182,11 +204,12 @@ std::unique_ptr<StoreNode> StoreNode::start(const Config& config, storage::Metri
         .set(static_cast<std::int64_t>(pool.budget_bytes()));
   };
   show_memory("requests", *state.request_pool);
+  if (state.reader_pool) show_memory("readers", *state.reader_pool);
   show_memory("batches", *state.batch_pool);
   show_memory("streams", *state.stream_pool);
   show_memory("cache", *state.cache_pool);
   if (!state.open_drives(config, why) || !state.open_metadata(config, metrics, why) ||
-      !state.open_store(metrics, why)) {
+      !state.open_store(config, metrics, why)) {
     return nullptr;
   }
   return node;
@@ -196,6 +219,14 @@ storage::ObjectStore& StoreNode::objects() { return *state_->objects; }
 storage::segment::DriveSet& StoreNode::drives() { return *state_->drives; }
 storage::segment::SegmentStore& StoreNode::segments() { return *state_->segments; }
 std::vector<std::uint32_t> StoreNode::mirrors() const { return state_->mirrors->members(); }
+
+MemoryShort StoreNode::memory_short() const {
+  const bool requests = is_short(*state_->request_pool);
+  MemoryShort answer;
+  answer.for_senders = requests || state_->stream_pool->waiters() > 0;
+  answer.for_readers = requests || (state_->reader_pool && is_short(*state_->reader_pool));
+  return answer;
+}
 
 void StoreNode::attach(storage::Executor executor) {
   state_->attached = true;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "server/config.h"
+#include "server/core.h"
 #include "storage/base/metrics.h"
 #include "storage/object_store.h"
 #include "storage/segment/drive_set.h"
@@ -28,6 +29,9 @@ class StoreNode {
   storage::segment::SegmentStore& segments();
   // Members that hold a current mirror of the metadata store.
   std::vector<std::uint32_t> mirrors() const;
+
+  // Which memory is all but used up, or waited for. Any thread.
+  MemoryShort memory_short() const;
 
   // Starts background work on a core.
   void attach(storage::Executor executor);

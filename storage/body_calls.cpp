@@ -1,4 +1,5 @@
 // ObjectStore: writing bodies, and the rows that hold blobs.
+#include "storage/body_intake.h"
 #include "storage/object_store_state.h"
 
 namespace storage {
@@ -11,7 +12,7 @@ class EndedSource final : public ByteSource {
   Task<Result<std::size_t>> read(std::span<std::byte>) override { co_return std::size_t{0}; }
 };
 
-// Streams head and source into full stripes.
+// Streams a source into full stripes, until it says that it ended.
 Task<Result<>> stream_into(ObjectStore::State& state, segment::PieceName piece, std::span<const std::byte> head,
                            ByteSource& source, StoredBody& stored) {
   auto written = co_await state.segments.append_stream(std::move(piece), head, source);
@@ -29,12 +30,18 @@ Task<Result<>> append_into(ObjectStore::State& state, segment::PieceName piece, 
                            StoredBody& stored) {
   auto written = co_await state.segments.append(std::move(piece), bytes);
   if (!written) co_return written.error();
-  stored.size = bytes.size();
-  stored.inline_extent = true;
+  stored.size += bytes.size();
   stored.extents.push_back(written->extent);
   stored.pins.push_back(std::move(written->pin));
   co_return success();
 }
+
+// What a slow sender's body is cut into, and what tells a fast one.
+constexpr std::size_t kPieceBytes = 256 * 1024;
+// Where no memory is left a body is cut finer; large ones not so fine that their extents would be too many to commit.
+constexpr std::size_t kPieceBytesMin = 4 * 1024;
+constexpr std::size_t kLargePieceBytesMin = 64 * 1024;
+constexpr std::uint64_t kLargeBytes = 1024 * 1024;
 
 }  // namespace
 
@@ -57,6 +64,7 @@ Task<Result<StoredBody>> ObjectStore::State::store_bytes(ObjectKey name, std::sp
   Result<> written = success();
   if (bytes.size() <= segments.append_bytes_max()) {
     written = co_await append_into(*this, std::move(piece), bytes, stored);
+    stored.inline_extent = true;
   } else {
     written = co_await stream_into(*this, std::move(piece), bytes, nothing_more, stored);
   }
@@ -64,30 +72,38 @@ Task<Result<StoredBody>> ObjectStore::State::store_bytes(ObjectKey name, std::sp
   co_return stored;
 }
 
+// A small body is one piece of the group commit. A large one goes in full stripes as long as its sender is fast; else in
+// pieces of the group commit, so that nobody holds a stripe's memory while its client takes its time.
 Task<Result<StoredBody>> ObjectStore::State::store_body(ObjectKey name, BodySource& body) {
   StoredBody stored;
   stored.blob = random_blob_id();
-  segment::PieceName piece{stored.blob, std::move(name.bucket), std::move(name.key)};
+  const segment::PieceName piece{stored.blob, std::move(name.bucket), std::move(name.key)};
   const std::optional<std::uint64_t> declared = body.declared_length();
-  const std::uint32_t small_max = std::min(options.inline_body_bytes_max, segments.append_bytes_max());
-  Result<> written = success();
-  if (declared && *declared > small_max) {
-    written = co_await stream_into(*this, std::move(piece), {}, body, stored);
-  } else {
-    // One byte more than a small body may have tells a small body from the head of a large one.
-    const std::size_t room = static_cast<std::size_t>(declared.value_or(small_max)) + 1;
-    auto buffer = co_await request_pool.take(room, options.buffer_wait_ms_max);
-    if (!buffer) co_return buffer.error();
-    auto filled = co_await read_full(body, buffer->span().first(room));
-    if (!filled) co_return filled.error();
-    const std::span<const std::byte> bytes = buffer->span().first(*filled);
-    if (*filled == room) {
-      written = co_await stream_into(*this, std::move(piece), bytes, body, stored);
-    } else if (*filled > 0) {
-      written = co_await append_into(*this, std::move(piece), bytes, stored);
+  const std::size_t small_max = std::min(options.inline_body_bytes_max, segments.append_bytes_max());
+  BodyIntake intake(request_pool, body, options.buffer_wait_ms_max);
+  // One byte more than a small body may have tells a small body from the head of a large one.
+  std::size_t bytes_max = static_cast<std::size_t>(std::min<std::uint64_t>(declared.value_or(small_max), small_max)) + 1;
+  if (declared && *declared > small_max) bytes_max = std::min(kPieceBytes, small_max);
+  while (!intake.ended()) {
+    const std::size_t bytes_min = stored.size < kLargeBytes ? kPieceBytesMin : kLargePieceBytesMin;
+    if (bytes_max > 0) {
+      Result<> received = co_await intake.receive(std::min(bytes_min, bytes_max), bytes_max);
+      if (!received) co_return received.error();
     }
+    const std::span<const std::byte> bytes = intake.received();
+    Result<> written = success();
+    const bool whole_piece = bytes.size() == bytes_max && !intake.ended();
+    if (bytes.size() > small_max || bytes_max == 0 ||
+        (whole_piece && intake.fast() && segments.stream_has_room())) {
+      written = co_await stream_into(*this, piece, {}, intake, stored);
+    } else if (!bytes.empty()) {
+      written = co_await append_into(*this, piece, bytes, stored);
+      stored.inline_extent = intake.ended() && stored.extents.size() == 1;
+    }
+    if (!written) co_return written.error();
+    intake.clear();
+    bytes_max = std::min(kPieceBytes, small_max);
   }
-  if (!written) co_return written.error();
   stored.digests = body.digests();
   put_bytes.add(stored.size);
   co_return stored;

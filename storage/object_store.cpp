@@ -15,6 +15,7 @@ ObjectStore::State::State(metadata::MetadataStore& metadata_store, segment::Segm
     : metadata(metadata_store),
       segments(segment_store),
       request_pool(requests),
+      reader_pool(the_options.reader_pool != nullptr ? *the_options.reader_pool : requests),
       clock(the_clock),
       options(the_options),
       heads(the_options.cached_records_max),

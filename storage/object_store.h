@@ -235,7 +235,8 @@ class ObjectReader {
     std::shared_ptr<const void> owner;  // keeps `bytes` alive; may come from the memory cache
   };
 
-  // The next piece; an empty one after the last. Reads ahead within a fixed bound.
+  // The next piece; an empty one after the last. Reads ahead within a fixed bound, less for a reader that takes its time
+  // between two calls.
   virtual Task<Result<Chunk>> next() = 0;
 };
 
@@ -257,7 +258,10 @@ struct CachedObject {
 
 struct ObjectStoreOptions {
   std::size_t cached_records_max = 65'536;       // head rows kept decoded
-  std::uint32_t buffer_wait_ms_max = 10'000;     // longest wait for request memory, then Errc::overloaded
+  std::uint32_t buffer_wait_ms_max = 5'000;      // longest wait for request memory, then Errc::overloaded
+  // Where bodies of more than 128 KiB are read to, kept apart so that slow readers starve nobody else; it outlives the
+  // store. Null: the request pool.
+  io::BufferPool* reader_pool = nullptr;
   std::uint32_t inline_body_bytes_max = 1024 * 1024;  // up to here a body goes through group commit
   std::int64_t completed_upload_kept_ms = 7LL * 24 * 3600 * 1000;  // a finished Complete is remembered
 };

@@ -46,6 +46,7 @@ struct ObjectStore::State {
   metadata::MetadataStore& metadata;
   segment::SegmentStore& segments;
   io::BufferPool& request_pool;
+  io::BufferPool& reader_pool;
   Clock& clock;
   ObjectStoreOptions options;
   RecordCache<HeadRecord> heads;      // by head row key

@@ -1,122 +1,12 @@
-// ObjectStore: open(), and the readers of opened versions.
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/post.hpp>
-#include <deque>
-
+// ObjectStore: open() and copy().
 #include "storage/body_plan.h"
+#include "storage/body_reader.h"
 #include "storage/object_store_state.h"
 
 namespace storage {
 namespace {
 
-namespace asio = boost::asio;
-
-constexpr std::uint32_t kChunkBytesMax = 1024 * 1024;
-// Bodies up to here are read whole even for a range: then the extent's own CRC verifies them and they can be cached.
-constexpr std::uint32_t kWholeReadBytesMax = 128 * 1024;
-constexpr std::size_t kReadAheadPieces = 4;
 constexpr std::size_t kChunksHeldMax = 8;
-
-// One read under way on behalf of a reader; shared, since the reader may go before the drive answers.
-struct PendingRead {
-  std::optional<Result<segment::Slice>> result;
-  std::function<void()> waiter;
-};
-
-class BodyReader final : public ObjectReader {
- public:
-  BodyReader(ObjectStore::State& state, BodyPlan plan) : state_(state), plan_(std::move(plan)) {}
-
-  Task<Result<Chunk>> next() override;
-
- private:
-  Task<Result<Chunk>> read_small(BodyPlan::Piece piece);
-  Task<Result<>> read_ahead();
-  static Task<> run(ObjectStore::State& state, BodyPlan::Piece piece, std::shared_ptr<PendingRead> pending);
-
-  ObjectStore::State& state_;
-  BodyPlan plan_;
-  std::deque<std::shared_ptr<PendingRead>> pending_;
-};
-
-ObjectReader::Chunk chunk_of(segment::Slice slice) {
-  auto owner = std::make_shared<segment::Slice>(std::move(slice));
-  ObjectReader::Chunk chunk;
-  chunk.bytes = owner->bytes();
-  chunk.owner = std::move(owner);
-  return chunk;
-}
-
-Task<> wait_for(PendingRead& pending) {
-  Executor executor = co_await asio::this_coro::executor;
-  auto initiate = [&pending, executor](auto handler) {
-    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-    pending.waiter = [shared, executor] { asio::post(executor, [shared] { std::move (*shared)(); }); };
-  };
-  co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void()>(std::move(initiate), use_task);
-}
-
-// Runs on the reader's own executor, as next() does: no lock is needed around PendingRead.
-Task<> BodyReader::run(ObjectStore::State& state, BodyPlan::Piece piece, std::shared_ptr<PendingRead> pending) {
-  pending->result = co_await state.segments.read(piece.extent, piece.begin, piece.length, state.request_pool);
-  if (pending->waiter) pending->waiter();
-}
-
-Task<Result<>> BodyReader::read_ahead() {
-  // Beyond the first piece memory is a courtesy: a reader must not starve the others.
-  while (pending_.size() < kReadAheadPieces &&
-         (pending_.empty() || state_.request_pool.used_bytes() < state_.request_pool.budget_bytes() / 2)) {
-    auto piece = co_await plan_.peek();
-    if (!piece) co_return piece.error();
-    if (!*piece) break;
-    BodyPlan::Piece wanted = **piece;
-    wanted.length = std::min({wanted.length, state_.segments.piece_bytes(wanted.extent, wanted.begin), kChunkBytesMax});
-    plan_.advance(wanted.length);
-    auto pending = std::make_shared<PendingRead>();
-    pending_.push_back(pending);
-    state_.readers.spawn(co_await asio::this_coro::executor, run(state_, wanted, pending));
-  }
-  co_return success();
-}
-
-Task<Result<ObjectReader::Chunk>> BodyReader::read_small(BodyPlan::Piece piece) {
-  if (ByteCache::Pointer cached = state_.byte_cache.get(piece.extent)) {
-    Chunk chunk;
-    chunk.bytes = cached->span().subspan(piece.begin, piece.length);
-    chunk.owner = std::move(cached);
-    co_return chunk;
-  }
-  auto whole = co_await state_.segments.read(piece.extent, 0, piece.extent.length, state_.request_pool);
-  if (!whole) co_return whole.error();
-  state_.byte_cache.offer(piece.extent, whole->bytes());
-  Chunk chunk = chunk_of(std::move(*whole));
-  chunk.bytes = chunk.bytes.subspan(piece.begin, piece.length);
-  co_return chunk;
-}
-
-Task<Result<ObjectReader::Chunk>> BodyReader::next() {
-  if (pending_.empty()) {
-    auto piece = co_await plan_.peek();
-    if (!piece) co_return piece.error();
-    if (!*piece) co_return Chunk{};
-    // A whole body of up to one chunk goes through the cache; larger ones and ranges of them are streamed.
-    const BodyPlan::Piece& wanted = **piece;
-    const bool whole = wanted.begin == 0 && wanted.length == wanted.extent.length;
-    if (wanted.extent.length <= kWholeReadBytesMax || (whole && wanted.length <= kChunkBytesMax)) {
-      plan_.advance(wanted.length);
-      state_.get_bytes.add(wanted.length);
-      co_return co_await read_small(wanted);
-    }
-  }
-  Result<> ahead = co_await read_ahead();
-  if (!ahead) co_return ahead.error();
-  std::shared_ptr<PendingRead> front = std::move(pending_.front());
-  pending_.pop_front();
-  if (!front->result) co_await wait_for(*front);
-  if (!*front->result) co_return front->result->error();
-  state_.get_bytes.add((*front->result)->length);
-  co_return chunk_of(std::move(**front->result));
-}
 
 class OpenVersion final : public OpenObject {
  public:

@@ -99,7 +99,33 @@ void BatchWriter::enqueue(const Batch& batch, Executor executor) {
   if (start) context_.tasks.spawn(executor, write_batches());
 }
 
+// Fails a batch that nobody has settled when an exception leaves its write: those who wait hear of it.
+class BatchWriter::Unsettled {
+ public:
+  explicit Unsettled(const Batch& batch) : batch_(&batch) {}
+  Unsettled(const Unsettled&) = delete;
+  Unsettled& operator=(const Unsettled&) = delete;
+  ~Unsettled() {
+    if (batch_ != nullptr) fail(*batch_, Errc::overloaded);  // no memory: nothing else throws here
+  }
+  void settle() { batch_ = nullptr; }
+
+ private:
+  const Batch* batch_;
+};
+
 Task<> BatchWriter::write_batches() {
+  while (true) {
+    try {
+      co_await write_while_queued();
+      co_return;
+    } catch (const std::exception& error) {
+      log_error("batch_failed", {{"what", error.what()}});
+    }
+  }
+}
+
+Task<> BatchWriter::write_while_queued() {
   while (true) {
     {
       std::lock_guard lock(mutex_);
@@ -124,6 +150,7 @@ Task<> BatchWriter::write_batches() {
 
 Task<> BatchWriter::write(SegmentPtr segment, Taken taken) {
   const Batch batch = std::move(taken.batch);
+  Unsettled unsettled(batch);
   std::vector<std::uint32_t> sizes;
   for (const Pending* pending : batch) sizes.push_back(static_cast<std::uint32_t>(pending->bytes.size()));
   const erasure::Scheme scheme = segment->scheme();
@@ -137,6 +164,7 @@ Task<> BatchWriter::write(SegmentPtr segment, Taken taken) {
   const StripeShape shape = shape_for(scheme, layout.shard_blocks, pieces);
   Result<io::Buffer> memory = co_await context_.pool.take(shape.memory_bytes(), context_.options.wait_ms_max);
   if (!memory) {
+    unsettled.settle();
     fail(batch, memory.error());
     co_return;
   }
@@ -146,6 +174,7 @@ Task<> BatchWriter::write(SegmentPtr segment, Taken taken) {
     // Full, or sealed by another stripe's failure meanwhile: the next turn opens another segment.
     open_.seal(segment, executor);
     put_back(batch);
+    unsettled.settle();
     co_return;
   }
   Stripe stripe(std::move(*memory), shape);
@@ -157,10 +186,12 @@ Task<> BatchWriter::write(SegmentPtr segment, Taken taken) {
   stripe.encode();
   Result<> written = co_await writer_.write(segment, *place, stripe, pieces);
   if (!written) {
+    unsettled.settle();
     open_.seal(segment, executor);
     retry_or_fail(batch, written.error());
     co_return;
   }
+  unsettled.settle();
   for (Pending* pending : batch) {
     pending->result.pin = append_pin(segment, *place);
     pending->done.open();  // the frame of `pending` may be gone from here on

@@ -55,8 +55,11 @@ class BatchWriter {
     std::uint32_t shard_blocks_max = 0;  // what the layout may use
   };
 
+  class Unsettled;
+
   void enqueue(const Batch& batch, Executor executor);
   Task<> write_batches();
+  Task<> write_while_queued();
   Task<> write(SegmentPtr segment, Taken taken);
   // What makes the next stripe of the segment. Empty: nothing that waits fits it any more.
   Taken take(const Segment& segment);

@@ -1,6 +1,9 @@
 #include "storage/segment/open_segments.h"
 
 #include <algorithm>
+#include <array>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <chrono>
 
@@ -19,8 +22,21 @@ namespace {
 // geometry bring nothing.
 constexpr unsigned kOpenAttemptsMax = 8;
 
+// Waits before the seal of a segment is recorded once more, where the metadata store had no room for it.
+constexpr std::array kSealRetries = {std::chrono::milliseconds(50), std::chrono::milliseconds(200),
+                                     std::chrono::milliseconds(1000)};
+
+using Timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
+
 Task<> replace_sealed(StoreContext& context, SegmentPtr segment) {
   Result<> replaced = co_await record_seal(context, segment);
+  for (const std::chrono::milliseconds wait : kSealRetries) {
+    if (replaced || (replaced.error() != Errc::overloaded && replaced.error() != Errc::no_space)) break;
+    Timer timer(co_await asio::this_coro::executor);
+    timer.expires_after(wait);
+    co_await timer.async_wait(asio::as_tuple(use_task));
+    replaced = co_await record_seal(context, segment);
+  }
   if (!replaced) {
     log_warn("segment_seal_not_recorded",
              {{"segment", segment->id()}, {"error", replaced.error().message()}});

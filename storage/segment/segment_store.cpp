@@ -233,6 +233,8 @@ Task<Result<std::vector<Appended>>> SegmentStore::append_stream(PieceName name,
   co_return co_await state_->streams.append(std::move(name), head, source);
 }
 
+bool SegmentStore::stream_has_room() const { return state_->streams.has_room(); }
+
 Task<Result<Slice>> SegmentStore::read(Extent extent, std::uint32_t begin, std::uint32_t length,
                                        io::BufferPool& into_pool) {
   CallGuard guard(state_->calls);

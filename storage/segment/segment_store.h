@@ -177,6 +177,9 @@ class SegmentStore {
   Task<Result<std::vector<Appended>>> append_stream(PieceName name, std::span<const std::byte> head,
                                                     ByteSource& source);
 
+  // Whether memory for a stripe is to be had at this moment: append_stream() would not wait for it. A hint, not a promise.
+  bool stream_has_room() const;
+
   // Reads bytes [begin, begin + length) of an extent into one buffer of `into_pool` (contiguous, verified).
   // length >= 1, at most kMaxBufferBytes - 3 blocks. A whole extent that lies in one shard is one drive read.
   // Large extents are read best in the pieces that piece_bytes() names.

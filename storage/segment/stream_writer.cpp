@@ -6,6 +6,7 @@
 
 #include "storage/base/byte_source.h"
 #include "storage/base/check.h"
+#include "storage/base/log.h"
 
 namespace storage::segment {
 namespace asio = boost::asio;
@@ -123,9 +124,20 @@ Task<Result<std::uint32_t>> StreamWriter::fill(Stripe& stripe, Input& input) {
   co_return filled;
 }
 
+bool StreamWriter::has_room() const {
+  const erasure::Scheme scheme = context_.drives.scheme_for(context_.drives.alive_count());
+  return scheme.data > 0 && static_cast<bool>(context_.stream_pool.try_take(shape_for(scheme).memory_bytes()));
+}
+
+// Whatever happens in here, the append() that waits hears of it.
 Task<> StreamWriter::run(std::shared_ptr<Write> write) {
-  Result<> done = co_await write_rest(*write);
-  if (!done) write->error = done.error();
+  try {
+    Result<> done = co_await write_rest(*write);
+    if (!done) write->error = done.error();
+  } catch (const std::exception& error) {
+    log_error("stripe_failed", {{"what", error.what()}});
+    write->error = Errc::overloaded;  // no memory: nothing else throws here
+  }
   write->stripe = Stripe();  // the memory is free before anybody who may wait for it goes on
   write->done.open();
 }

@@ -25,6 +25,9 @@ class StreamWriter {
   Task<Result<std::vector<Appended>>> append(PieceName name, std::span<const std::byte> head,
                                              ByteSource& source);
 
+  // Whether a stripe's memory is to be had without waiting.
+  bool has_room() const;
+
  private:
   struct Write;
   struct Input;

@@ -34,7 +34,7 @@ TEST_F(ConfigTest, EveryKeyIsRead) {
     "listen": "127.0.0.1:1", "tls": {"listen": "[::1]:2", "certificate": "c.pem", "key": "/k.pem"},
     "admin_listen": "127.0.0.1:3", "region": "r", "locations": ["eu"], "domains": ["s3.x"],
     "drives": ["/d1", {"path": "d{2...3}", "capacity_bytes": 268435456}], "memory_bytes": 536870912, "threads": 3,
-    "connections_max": 9, "unsafe_anonymous_reads": true,
+    "connections_max": 9, "memory_wait_ms": 700, "slow_client_bytes_per_second": 11, "slow_reader_bytes_per_second": 0, "unsafe_anonymous_reads": true,
     "users": [{"name": "n", "id": "i", "email": "e", "access_key": "A", "secret_key": "12345678"}]})"))
       << why_;
   EXPECT_EQ(config_.tls.certificate, directory_.file("c.pem"));  // beside the file
@@ -45,6 +45,10 @@ TEST_F(ConfigTest, EveryKeyIsRead) {
   EXPECT_EQ(config_.drives[2].capacity_bytes, 268435456u);
   EXPECT_EQ(config_.memory_bytes, 536870912u);
   EXPECT_EQ(config_.users[0].id, "i");
+  EXPECT_EQ(config_.connections_max, 9u);
+  EXPECT_EQ(config_.memory_wait_ms, 700u);
+  EXPECT_EQ(config_.slow_client_bytes_per_second, 11u);
+  EXPECT_EQ(config_.slow_reader_bytes_per_second, 0u);
   EXPECT_TRUE(config_.unsafe_anonymous_reads);
 }
 
