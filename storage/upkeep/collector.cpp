@@ -24,9 +24,9 @@ constexpr std::uint32_t kPinnedPollMs = 50;     // how often a segment that read
 constexpr std::int64_t kNsPerMs = 1'000'000;
 constexpr std::size_t kPieceHeaderBytes = 28;   // of a directory entry, beside its names
 constexpr double kStripeOverhead = 1.01;        // blocks of a full stripe to blocks of its payload
-// A segment is collected for what is dead in it, at least this much, or because it is very sparse.
+// A segment is collected for what is dead in it, at least this much, or because its bodies were written one by one.
 constexpr double kLiveFractionMax = 0.97;
-constexpr double kSparseShare = 0.5;
+constexpr double kSparseShare = 0.9;
 // Where a record names bytes that no directory shows, something is wrong that time does not heal.
 constexpr std::int64_t kDamagedRetryFactor = 60;
 
@@ -137,12 +137,14 @@ std::vector<Collector::Candidate> Collector::candidates() {
   std::lock_guard lock(mutex_);
   std::erase_if(left_alone_, [&](const auto& each) { return each.second <= now_ns || !existing.contains(each.first); });
   std::erase_if(surveys_, [&](const auto& each) { return !existing.contains(each.first); });
+  std::erase_if(packed_, [&](SegmentId each) { return !existing.contains(each); });
   std::erase_if(all, [&](const Candidate& each) {
     return busy_.contains(each.id) || evacuated_.contains(each.id) || left_alone_.contains(each.id);
   });
   for (Candidate& each : all) {
     const auto found = surveys_.find(each.id);
     if (found != surveys_.end()) each.survey = found->second;
+    each.packed = packed_.contains(each.id);
   }
   sealed_ = all;
   judged_changes_.reset();
@@ -165,9 +167,9 @@ double Collector::share_wanted() const {
 bool Collector::worthwhile(const Candidate& candidate, double wanted) const {
   const std::uint64_t live = counters_.live_bytes(candidate.id);
   if (candidate.share(live) > wanted) return false;
-  // Packing alone is worth it only where it gains much: segments of tiny bodies never look dense, however often they are
-  // written again.
-  return !candidate.survey || candidate.live_fraction(live) <= kLiveFractionMax || candidate.share(live) <= kSparseShare;
+  if (!candidate.survey || candidate.live_fraction(live) <= kLiveFractionMax) return true;
+  // Packing alone gains something once: segments of tiny bodies never look dense, however often they are written again.
+  return !candidate.packed && candidate.share(live) <= kSparseShare;
 }
 
 // A segment's directories are read once before it is judged by more than its counter.
@@ -350,6 +352,12 @@ Task<Result<>> Collector::flush(Batch& batch, bool paced, Pass& pass) {
     piece_of.push_back(i);
   }
   std::vector<Result<std::vector<segment::Appended>>> written = co_await segments_.append_survivors(std::move(bodies));
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& body : written) {
+      for (std::size_t i = 0; body && i < body->size(); ++i) packed_.insert((*body)[i].extent.segment);
+    }
+  }
   std::vector<Move> moves;
   std::vector<segment::SegmentPin> pins;  // until the commit returned
   Error stop;
