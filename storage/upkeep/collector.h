@@ -117,6 +117,7 @@ class Collector {
   bool worth_waiting(const std::vector<Candidate>& all) const;
 
   // --- Work.
+  static Task<bool> cancelled();
   Task<bool> step();
   Task<bool> free_evacuated();
   Task<Result<>> evacuate(segment::SegmentId segment, bool paced);
