@@ -250,8 +250,9 @@ TEST_F(CollectorTest, CountersAgreeWithTheRows) {
     cursor = page.next;
     if (pages >= 6) continue;
     // Commits on both sides of the walk's place.
-    put("a" + std::to_string(pages), tests::random_bytes(seed_ + 1, 10'000));
-    put("z", tests::random_bytes(++seed_, 2'000'000 + seed_));
+    ++seed_;
+    put("a" + std::to_string(pages), tests::random_bytes(seed_, 10'000));
+    put("z", tests::random_bytes(seed_, 2'000'000 + seed_));
   }
   counters.end_walk();
   const auto agree = [&] {
