@@ -99,6 +99,7 @@ class Collector {
     segment::SegmentId id = 0;
     std::uint64_t capacity_bytes = 0;
     std::optional<Survey> survey;
+    bool packed = false;  // holds survivors, as dense as they can be
 
     // How much of a segment the survivors will fill; of one that was not surveyed as if every byte could be payload.
     double share(std::uint64_t live_bytes) const;
@@ -116,6 +117,7 @@ class Collector {
   bool worth_waiting(const std::vector<Candidate>& all) const;
 
   // --- Work.
+  static Task<bool> cancelled();
   Task<bool> step();
   Task<bool> free_evacuated();
   Task<Result<>> evacuate(segment::SegmentId segment, bool paced);
@@ -143,6 +145,7 @@ class Collector {
   std::map<segment::SegmentId, std::uint64_t> evacuated_;    // proven dead, not yet free; by dead bytes
   std::map<segment::SegmentId, std::int64_t> left_alone_;    // until when, monotonic ns
   std::map<segment::SegmentId, Survey> surveys_;
+  std::set<segment::SegmentId> packed_;                      // that survivors were written to
   std::vector<Candidate> sealed_;                            // as last seen by run()
   std::optional<std::uint64_t> judged_changes_;              // of counters_, when worth_waiting_ was worked out
   bool worth_waiting_ = false;

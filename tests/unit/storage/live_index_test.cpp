@@ -1,0 +1,150 @@
+#include "storage/upkeep/live_index.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+
+#include "tests/support/simulated_store.h"
+
+namespace storage {
+namespace {
+
+using upkeep::LivePiece;
+using upkeep::Move;
+using upkeep::MoveOutcome;
+
+class LiveIndexTest : public testing::Test {
+ protected:
+  LiveIndexTest() {
+    store_.start();
+    EXPECT_TRUE(store_.create_bucket("b").has_value());
+  }
+
+  upkeep::LiveIndex& index() { return store_.objects().live_index(); }
+
+  // The live pieces of all segments, which are sealed by a restart first.
+  std::vector<LivePiece> live() {
+    store_.reboot();
+    std::vector<LivePiece> pieces;
+    for (const auto& record : store_.segments().segments()) {
+      std::uint32_t block = 0;
+      while (true) {
+        auto stripe = store_.run(store_.segments().next_stripe(record.id, block)).value();
+        if (!stripe) break;
+        block = stripe->next_block;
+        for (LivePiece& piece : store_.run(index().live(record.id, *stripe)).value()) pieces.push_back(std::move(piece));
+      }
+    }
+    return pieces;
+  }
+
+  // Writes the piece's bytes again, in parts of at most `part` bytes.
+  Move rewritten(const LivePiece& piece, std::uint32_t part) {
+    Move move;
+    move.piece = piece;
+    for (std::uint32_t at = 0; at < piece.extent.length; at += part) {
+      const std::uint32_t length = std::min(part, piece.extent.length - at);
+      auto bytes = store_.run(store_.segments().read(piece.extent, at, length, store_.objects().request_pool())).value();
+      auto appended = store_.run(store_.segments().append(piece.name, bytes.bytes())).value();
+      move.to.push_back(appended.extent);
+      pins_.push_back(std::move(appended.pin));
+    }
+    return move;
+  }
+
+  MoveOutcome move(const Move& wanted) { return store_.run(index().move({wanted})).value().front(); }
+
+  std::size_t rows_with(char type) {
+    return store_.run(store_.rows().scan(metadata::prefix_range(std::string(1, type)), 10'000)).value().entries.size();
+  }
+
+  tests::SimulatedStore store_{{.seed = 1, .drives = 6, .drive_bytes = 96ULL << 20}};
+  std::vector<segment::SegmentPin> pins_;
+};
+
+TEST_F(LiveIndexTest, OnlyWhatARecordHoldsIsLive) {
+  const std::string kept = tests::random_bytes(1, 10'000);
+  ASSERT_TRUE(store_.put("b", "kept", kept));
+  ASSERT_TRUE(store_.put("b", "gone", tests::random_bytes(2, 20'000)));
+  ASSERT_TRUE(store_.put("b", "replaced", tests::random_bytes(3, 30'000)));
+  ASSERT_TRUE(store_.put("b", "replaced", tests::random_bytes(4, 40'000)));
+  ASSERT_TRUE(store_.remove("b", "gone"));
+  std::map<std::string, std::uint32_t> lengths;
+  for (const LivePiece& piece : live()) lengths[piece.name.key] += piece.extent.length;
+  EXPECT_EQ(lengths, (std::map<std::string, std::uint32_t>{{"kept", 10'000}, {"replaced", 40'000}}));
+}
+
+TEST_F(LiveIndexTest, AMoveOfWhatWasReplacedMeanwhileChangesNothing) {
+  ASSERT_TRUE(store_.put("b", "small", "first"));
+  ASSERT_TRUE(store_.put("b", "large", tests::random_bytes(1, 1'500'000)));
+  std::vector<Move> moves;
+  for (const LivePiece& piece : live()) moves.push_back(rewritten(piece, UINT32_MAX));
+  ASSERT_GE(moves.size(), 2u);
+  ASSERT_TRUE(store_.put("b", "small", "second"));
+  ASSERT_TRUE(store_.remove("b", "large"));
+  for (const Move& each : moves) EXPECT_EQ(move(each), MoveOutcome::gone);
+  EXPECT_EQ(store_.get("b", "small"), "second");
+  EXPECT_EQ(store_.get("b", "large").substr(0, 1), "<");
+  EXPECT_EQ(rows_with('L'), 0u);
+}
+
+TEST_F(LiveIndexTest, TheSecondOfTwoMovesIsGone) {
+  ASSERT_TRUE(store_.put("b", "k", "bytes"));
+  const LivePiece piece = live().front();
+  const Move first = rewritten(piece, UINT32_MAX);
+  const Move second = rewritten(piece, UINT32_MAX);
+  EXPECT_EQ(store_.get("b", "k"), "bytes");  // the record is cached when it moves
+  EXPECT_EQ(move(first), MoveOutcome::moved);
+  EXPECT_EQ(move(second), MoveOutcome::gone);
+  EXPECT_EQ(store_.get("b", "k"), "bytes");
+  auto page = store_.run(index().walk({}, 10)).value();
+  ASSERT_EQ(page.extents.size(), 1u);
+  EXPECT_EQ(page.extents.front(), first.to.front());
+}
+
+TEST_F(LiveIndexTest, ABodyThatNoLongerFitsOneStripeBecomesABlob) {
+  const std::string bytes = tests::random_bytes(5, 100'000);
+  ASSERT_TRUE(store_.put("b", "k", bytes));
+  EXPECT_EQ(move(rewritten(live().front(), 40'000)), MoveOutcome::moved);
+  EXPECT_TRUE(store_.get("b", "k") == bytes);
+  EXPECT_EQ(rows_with('L'), 1u);
+  EXPECT_EQ(rows_with('R'), 1u);
+  auto source = store_.run(store_.objects().open({"b", "k"})).value();
+  ASSERT_TRUE(store_.run(store_.objects().copy(*source, {"b", "copy"}, CopyOptions{})));
+  source.reset();
+  ASSERT_TRUE(store_.remove("b", "k"));
+  EXPECT_TRUE(store_.get("b", "copy") == bytes);
+  ASSERT_TRUE(store_.remove("b", "copy"));
+  EXPECT_EQ(rows_with('L'), 0u);
+  EXPECT_EQ(rows_with('R'), 0u);
+}
+
+TEST_F(LiveIndexTest, AChunkMayHoldMoreThanAThousandExtents) {
+  const std::string bytes = tests::random_bytes(6, 1'200'000);
+  ASSERT_TRUE(store_.put("b", "k", bytes));
+  for (const LivePiece& piece : live()) EXPECT_EQ(move(rewritten(piece, 1'000)), MoveOutcome::moved);
+  EXPECT_EQ(rows_with('L'), 1u);
+  EXPECT_TRUE(store_.get("b", "k") == bytes);
+  auto object = store_.run(store_.objects().open({"b", "k"})).value();
+  EXPECT_TRUE(store_.run(tests::read_all(*object, 555'555, 300'000)).value() == bytes.substr(555'555, 300'000));
+}
+
+TEST_F(LiveIndexTest, ManyMovesGoTogether) {
+  std::vector<std::string> bodies;
+  for (std::size_t i = 0; i < 300; ++i) {
+    bodies.push_back(tests::random_bytes(i, 1'000 + i));
+    ASSERT_TRUE(store_.put("b", std::to_string(i), bodies.back()));
+  }
+  std::vector<Move> moves;
+  for (const LivePiece& piece : live()) moves.push_back(rewritten(piece, UINT32_MAX));
+  ASSERT_EQ(moves.size(), 300u);
+  const std::uint64_t before = store_.disks().operations();
+  const auto outcomes = store_.run(index().move(moves)).value();
+  EXPECT_EQ(std::count(outcomes.begin(), outcomes.end(), MoveOutcome::moved), 300);
+  EXPECT_LE(store_.disks().operations() - before, 3u);  // commits
+  for (std::size_t i = 0; i < bodies.size(); ++i) EXPECT_TRUE(store_.get("b", std::to_string(i)) == bodies[i]);
+}
+
+}  // namespace
+}  // namespace storage
