@@ -40,6 +40,8 @@ SegmentPtr OpenSegments::usable(Lane lane) {
   std::lock_guard lock(mutex_);
   const SegmentPtr& segment = lanes_[static_cast<std::size_t>(lane)].segment;
   if (!segment || !segment->accepts_appends() || !members_alive(*segment)) return nullptr;
+  // Drives joined or came back: new stripes use the wider geometry at once.
+  if (segment->scheme() != context_.drives.scheme_for(context_.drives.alive_count())) return nullptr;
   return segment;
 }
 
@@ -78,6 +80,7 @@ void OpenSegments::seal(const SegmentPtr& segment, Executor executor) {
 Task<Result<SegmentPtr>> OpenSegments::open() {
   Error last = Errc::read_only;
   for (unsigned attempt = 0; attempt < kOpenAttemptsMax; ++attempt) {
+    context_.take_new_members();
     const erasure::Scheme scheme = context_.drives.scheme_for(context_.drives.alive_count());
     if (scheme.data == 0) co_return Errc::read_only;
     SegmentRecord record;

@@ -70,6 +70,7 @@ Task<Result<>> ShardMover::move_exclusively(const MoveRequest& request) {
   if (!context_.drives.takes_zones(request.to_member)) co_return Errc::drive_lost;
   // A stripe still being written could become durable without the shard that is moved.
   if (!segment->quiet() || !segment->stored_known()) co_return Errc::conflict;
+  context_.take_new_members();
   Result<SegmentRecord::Member> zone = context_.zones.allocate_on(request.to_member, kZonesSpared);
   if (!zone) co_return zone.error();
   context_.update_zone_gauge();

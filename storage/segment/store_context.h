@@ -54,6 +54,11 @@ struct StoreContext {
   // The drive to write a shard to: null unless it is alive.
   io::Drive* drive_for_write(std::uint32_t member) const;
   void update_zone_gauge();
+  // Gives the allocator the zones of drives that joined since the last call.
+  void take_new_members();
+
+ private:
+  std::mutex joining_;
 };
 
 }  // namespace storage::segment

@@ -95,6 +95,11 @@ Result<std::vector<SegmentRecord::Member>> ZoneAllocator::allocate(
   return zones;
 }
 
+std::size_t ZoneAllocator::member_count() const {
+  std::lock_guard lock(mutex_);
+  return drives_.size();
+}
+
 Result<SegmentRecord::Member> ZoneAllocator::allocate_on(std::uint32_t member, std::uint32_t spared) {
   std::lock_guard lock(mutex_);
   if (member >= drives_.size() || drives_[member].free_count <= spared) return Errc::no_space;

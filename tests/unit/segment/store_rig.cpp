@@ -238,6 +238,49 @@ void StoreRig::spawn_read(TaskGroup& group, const Extent& extent, Result<std::ve
 
 void StoreRig::join(TaskGroup& group) { run_task(context, tests::join(group)); }
 
+namespace {
+
+Task<Result<std::uint32_t>> add_one(DriveSet& set, DriveSpec spec, std::string& why) {
+  co_return co_await set.add(std::move(spec), why);
+}
+Task<Result<>> begin_one(DriveSet& set, std::uint32_t member, std::string& why) {
+  co_return co_await set.begin_retire(member, why);
+}
+Task<Result<>> finish_one(DriveSet& set, std::uint32_t member, std::string& why) {
+  co_return co_await set.finish_retire(member, why);
+}
+Task<Result<>> readmit_one(DriveSet& set, std::uint32_t member, std::string path, std::string& why) {
+  co_return co_await set.readmit(member, std::move(path), why);
+}
+Task<Result<>> set_one(DriveSet& set, unsigned parity) { co_return co_await set.set_parity(parity); }
+Task<Result<>> mirror_one(DriveSet& set, MirrorSet mirrors) { co_return co_await set.write_mirror_set(std::move(mirrors)); }
+Task<> look_once(DriveSet& set, std::int64_t now_ns) { co_await set.look(now_ns); }
+
+}  // namespace
+
+Result<std::uint32_t> StoreRig::add_drive(std::size_t disk) {
+  why.clear();
+  DriveSpec spec;
+  spec.path = "disk" + std::to_string(disk);
+  return run_task(context, add_one(*drives, std::move(spec), why));
+}
+
+Result<> StoreRig::begin_retire(std::uint32_t member) { return run_task(context, begin_one(*drives, member, why)); }
+Result<> StoreRig::finish_retire(std::uint32_t member) { return run_task(context, finish_one(*drives, member, why)); }
+Result<> StoreRig::set_parity(unsigned parity) { return run_task(context, set_one(*drives, parity)); }
+void StoreRig::look(std::int64_t now_ns) { run_task(context, look_once(*drives, now_ns)); }
+
+Result<> StoreRig::readmit(std::uint32_t member, std::string path) {
+  return run_task(context, readmit_one(*drives, member, std::move(path), why));
+}
+
+Result<> StoreRig::write_mirrors(std::uint64_t mirror_epoch, std::vector<std::uint32_t> members) {
+  MirrorSet set;
+  set.epoch = mirror_epoch;
+  set.members = std::move(members);
+  return run_task(context, mirror_one(*drives, std::move(set)));
+}
+
 void StoreRig::settle() {
   context.restart();
   context.poll();

@@ -1,0 +1,222 @@
+// Members that join, leave and come back.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "storage/base/log.h"
+#include "storage/segment/superblock.h"
+#include "tests/unit/segment/store_rig.h"
+
+namespace storage::segment {
+namespace {
+
+using tests::StoreRig;
+using tests::StoreRigOptions;
+
+constexpr std::int64_t kSecond = 1'000'000'000;
+
+class MembershipTest : public testing::Test {
+ protected:
+  void SetUp() override { set_log_level(LogLevel::off); }
+  void TearDown() override { set_log_level(LogLevel::info); }
+
+  static StoreRigOptions disks(std::size_t count) {
+    StoreRigOptions options;
+    options.disks = count;
+    return options;
+  }
+  // A store on the first `members` disks.
+  static Result<> boot(StoreRig& rig, std::size_t members) {
+    std::vector<std::size_t> which;
+    for (std::size_t i = 0; i < members; ++i) which.push_back(i);
+    Result<> opened = rig.open_drives(which);
+    if (!opened) return opened;
+    return rig.open_store();
+  }
+  Extent put(StoreRig& rig, std::vector<std::byte>& body) {
+    body = tests::random_bytes(random, 60'000);
+    const auto appended = rig.append(body);
+    EXPECT_TRUE(appended) << appended.error().message();
+    return appended ? appended->extent : Extent{};
+  }
+
+  tests::SeededRandom random{tests::test_seed(51)};
+};
+
+TEST_F(MembershipTest, AnAddedDriveWidensNewSegmentsAtOnceAndIsKnownAfterwards) {
+  StoreRig rig{disks(8)};
+  ASSERT_TRUE(boot(rig, 5));
+  std::vector<std::byte> first;
+  const Extent before = put(rig, first);
+  EXPECT_EQ(rig.catalog.records.at(before.segment).data, 3u);
+  const auto number = rig.add_drive(6);
+  ASSERT_TRUE(number) << rig.why;
+  EXPECT_EQ(*number, 5u);
+  EXPECT_EQ(rig.drives->alive_count(), 6u);
+  EXPECT_EQ(rig.drives->members()[5].path, "disk6");
+  std::vector<std::byte> second;
+  const Extent after = put(rig, second);
+  EXPECT_NE(after.segment, before.segment);
+  EXPECT_EQ(rig.catalog.records.at(after.segment).data, 4u);
+  EXPECT_EQ(rig.store->usage().zones_total, 6u * 55);
+  rig.halt();
+  ASSERT_TRUE(rig.open_drives({0, 1, 2, 3, 4, 6})) << rig.why;
+  ASSERT_TRUE(rig.open_store());
+  EXPECT_EQ(rig.drives->alive_count(), 6u);
+  EXPECT_EQ(*rig.read(before), first);
+  EXPECT_EQ(*rig.read(after), second);
+}
+
+TEST_F(MembershipTest, RefusesDrivesThatAreNotBlank) {
+  StoreRig rig{disks(8)};
+  ASSERT_TRUE(boot(rig, 3));
+  EXPECT_EQ(rig.add_drive(2).error(), Errc::conflict);
+  EXPECT_NE(rig.why.find("already"), std::string::npos) << rig.why;
+  rig.disks.poke(5, 512 * 1024, std::vector<std::byte>(512, std::byte{3}));
+  EXPECT_FALSE(rig.add_drive(5));
+  EXPECT_FALSE(rig.why.empty());
+  rig.disks.pull(4);
+  EXPECT_FALSE(rig.add_drive(4));
+  EXPECT_EQ(rig.drives->members().size(), 3u);
+}
+
+TEST_F(MembershipTest, ParityFollowsTheTableOnlyAfterMirrorsExist) {
+  StoreRig rig{disks(16)};
+  ASSERT_TRUE(boot(rig, 14));
+  ASSERT_TRUE(rig.write_mirrors(1, {0, 1, 2}));
+  ASSERT_TRUE(rig.add_drive(14));
+  EXPECT_EQ(rig.drives->parity(), 2u);
+  EXPECT_EQ(rig.drives->parity_wanted(), 3u);
+  EXPECT_EQ(rig.set_parity(3).error(), Errc::conflict);
+  ASSERT_TRUE(rig.write_mirrors(2, {0, 1, 2, 14}));
+  ASSERT_TRUE(rig.set_parity(3));
+  EXPECT_EQ(rig.drives->parity(), 3u);
+  std::vector<std::byte> body;
+  const Extent extent = put(rig, body);
+  EXPECT_EQ(rig.catalog.records.at(extent.segment).parity, 3u);
+  rig.halt();
+  ASSERT_TRUE(boot(rig, 15)) << rig.why;
+  EXPECT_EQ(rig.drives->parity(), 3u);
+}
+
+TEST_F(MembershipTest, ARetiringDriveGetsNoZonesAndLeavesWhenItIsEmpty) {
+  StoreRig rig{disks(7)};
+  ASSERT_TRUE(boot(rig, 7));
+  std::vector<std::byte> body;
+  const Extent extent = put(rig, body);
+  const std::uint32_t leaving = rig.catalog.records.at(1).members[2].drive;
+  ASSERT_TRUE(rig.begin_retire(leaving)) << rig.why;
+  EXPECT_EQ(rig.drives->alive_count(), 6u);
+  EXPECT_EQ(rig.drives->status(leaving), DriveStatus::alive);
+  std::vector<std::byte> another;
+  for (int i = 0; i < 5; ++i) {
+    const Extent later = put(rig, another);
+    const SegmentRecord& record = rig.catalog.records.at(later.segment);
+    for (const auto& member : record.members) EXPECT_NE(member.drive, leaving);
+  }
+  std::uint32_t outside = 0;
+  while (std::any_of(rig.catalog.records.at(1).members.begin(), rig.catalog.records.at(1).members.end(),
+                     [&](const auto& member) { return member.drive == outside; })) {
+    ++outside;
+  }
+  rig.settle();
+  ASSERT_TRUE(rig.move_shard(1, 2, outside));
+  ASSERT_TRUE(rig.write_mirrors(1, {leaving}));
+  EXPECT_EQ(rig.finish_retire(leaving).error(), Errc::conflict);
+  ASSERT_TRUE(rig.write_mirrors(2, {outside}));
+  ASSERT_TRUE(rig.finish_retire(leaving)) << rig.why;
+  EXPECT_EQ(rig.drives->status(leaving), DriveStatus::retired);
+  EXPECT_EQ(rig.drives->drive(leaving), nullptr);
+  EXPECT_EQ(*rig.read(extent), body);
+  rig.halt();
+  EXPECT_FALSE(boot(rig, 7));
+  EXPECT_NE(rig.why.find("retired"), std::string::npos) << rig.why;
+  std::vector<std::size_t> rest;
+  for (std::size_t i = 0; i < 7; ++i) {
+    if (i != leaving) rest.push_back(i);
+  }
+  ASSERT_TRUE(rig.open_drives(rest)) << rig.why;
+  ASSERT_TRUE(rig.open_store());
+  EXPECT_EQ(*rig.read(extent), body);
+  EXPECT_EQ(rig.add_drive(leaving).error(), Errc::conflict);
+}
+
+TEST_F(MembershipTest, RefusesToRetireBelowTheDrivesThatWritesNeed) {
+  StoreRig rig{disks(4)};
+  ASSERT_TRUE(boot(rig, 4));
+  ASSERT_TRUE(rig.begin_retire(0)) << rig.why;
+  EXPECT_EQ(rig.begin_retire(1).error(), Errc::conflict);
+  EXPECT_NE(rig.why.find("add a drive first"), std::string::npos);
+  EXPECT_EQ(rig.begin_retire(9).error(), Errc::not_found);
+  EXPECT_EQ(rig.finish_retire(1).error(), Errc::invalid_argument);
+  rig.halt();
+  ASSERT_TRUE(boot(rig, 4));
+  EXPECT_TRUE(rig.drives->members()[0].retiring);
+  EXPECT_EQ(rig.drives->alive_count(), 3u);
+}
+
+TEST_F(MembershipTest, ALostDriveThatIsBackIsReadmitted) {
+  StoreRig rig{disks(6)};
+  ASSERT_TRUE(boot(rig, 6));
+  std::vector<std::byte> body;
+  const Extent extent = put(rig, body);
+  rig.disks.pull(2);
+  rig.look(1 * kSecond);
+  EXPECT_EQ(rig.drives->status(2), DriveStatus::lost);
+  rig.look(10 * kSecond);
+  EXPECT_EQ(rig.drives->status(2), DriveStatus::lost);
+  rig.disks.put_back(2);
+  rig.look(11 * kSecond);  // it rests after the failed attempt
+  EXPECT_EQ(rig.drives->status(2), DriveStatus::lost);
+  rig.look(30 * kSecond);
+  EXPECT_EQ(rig.drives->status(2), DriveStatus::alive);
+  for (const std::size_t other : {0, 1}) rig.disks.pull(other);
+  EXPECT_EQ(*rig.read(extent), body);  // its shards count again
+}
+
+TEST_F(MembershipTest, AMissingMemberIsReadmittedWhereverItIs) {
+  StoreRig rig{disks(7)};
+  ASSERT_TRUE(boot(rig, 6));
+  std::vector<std::byte> body;
+  const Extent extent = put(rig, body);
+  rig.halt();
+  ASSERT_TRUE(boot(rig, 5));
+  EXPECT_EQ(rig.drives->status(5), DriveStatus::missing);
+  EXPECT_EQ(rig.readmit(5, "disk4").error(), Errc::conflict);
+  EXPECT_EQ(rig.readmit(5, "disk6").error(), Errc::conflict);
+  EXPECT_FALSE(rig.why.empty());
+  std::vector<std::byte> bytes(1 << 20);
+  rig.disks.peek(5, 0, bytes);
+  rig.disks.poke(6, 0, bytes);
+  ASSERT_TRUE(rig.readmit(5, "disk6")) << rig.why;
+  EXPECT_EQ(rig.drives->members()[5].path, "disk6");
+  EXPECT_EQ(rig.drives->status(5), DriveStatus::alive);
+  // Only the superblocks were carried over: what else should lie there is noticed, and repaired by a scrub.
+  EXPECT_EQ(*rig.read(extent), body);
+  const auto scrubbed = rig.scrub(extent.segment, {}, 5);
+  ASSERT_TRUE(scrubbed);
+  EXPECT_GT(scrubbed->shards_repaired, 0u);
+  EXPECT_EQ(*rig.read(extent), body);
+}
+
+TEST_F(MembershipTest, ASuspectDriveComesBackOnlyAfterAProbe) {
+  StoreRig rig{disks(6)};
+  ASSERT_TRUE(boot(rig, 6));
+  rig.drives->report_error(3, io::Operation::Kind::write, Error(EIO, boost::system::system_category()));
+  EXPECT_EQ(rig.drives->status(3), DriveStatus::suspect);
+  tests::FaultMatch match;
+  match.disk = 3;
+  match.kind = io::Operation::Kind::write;
+  match.begin = kScratchOffset;
+  match.end = kReservedBytes;
+  rig.disks.inject(match, tests::Fault{});
+  rig.look(1 * kSecond);
+  rig.look(6 * kSecond);
+  EXPECT_EQ(rig.drives->status(3), DriveStatus::suspect);
+  rig.look(17 * kSecond);
+  EXPECT_EQ(rig.drives->status(3), DriveStatus::alive);
+  EXPECT_EQ(rig.drives->alive_count(), 6u);
+}
+
+}  // namespace
+}  // namespace storage::segment
