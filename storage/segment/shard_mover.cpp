@@ -15,8 +15,6 @@ namespace {
 // Zones of a member that are left for the collector, as an append leaves them.
 constexpr std::uint32_t kZonesSpared = 2;
 
-bool usable(ShardState state) { return state == ShardState::good || state == ShardState::payload; }
-
 // Marks a segment as being moved for as long as it lives.
 class MoveMark {
  public:
@@ -197,11 +195,13 @@ Task<Result<>> ShardMover::fill(const Copy& copy, StripeWindow& window, StripeFo
                                 bool& made) {
   const unsigned shard = copy.request.shard;
   const unsigned needed = copy.segment->scheme().data;
-  if (!usable(found.shards[shard]) && found.sources() < needed && !window.all_asked()) {
+  const auto enough = [&] { return is_source(found.shards[shard]) || found.sources() >= needed; };
+  if (!enough() && !window.all_asked()) {
     co_await window.load_all();
     window.judge(found);
   }
-  if (usable(found.shards[shard]) || found.sources() >= needed) {
+  if (!enough()) co_await window.reread(found);
+  if (enough()) {
     made = window.rebuild(found, shard, into);
     if (made) co_return success();
     log_error("stripe_no_codeword",

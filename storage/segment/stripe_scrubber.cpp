@@ -13,7 +13,10 @@ namespace asio = boost::asio;
 
 namespace {
 
-bool damaged(ShardState state) { return state == ShardState::rotten || state == ShardState::payload; }
+const char* what_is_wrong(ShardState state) {
+  if (state == ShardState::refused) return "unreadable";
+  return state == ShardState::payload ? "header" : "payload";
+}
 
 }  // namespace
 
@@ -56,21 +59,22 @@ Task<Result<ScrubStep>> StripeScrubber::step(ScrubRequest request) {
 Task<Result<>> StripeScrubber::check(const ScrubRequest& request, StripeWindow& window, StripeFound& found,
                                      ScrubStep& step) {
   ++step.stripes;
-  const auto any_damaged = [&] { return std::any_of(found.shards.begin(), found.shards.end(), damaged); };
+  const auto any_damaged = [&] { return std::any_of(found.shards.begin(), found.shards.end(), is_damaged); };
   if ((any_damaged() || window.failed() > 0) && !window.all_asked()) {
     co_await window.load_all();
     window.judge(found);
   }
+  if (window.failed() > 0) co_await window.reread(found);
   bool whole = true;
   const PlacementPtr placement = found.stripe.segment->placement();
   for (unsigned shard = 0; shard < found.shards.size(); ++shard) {
     whole = whole && found.shards[shard] == ShardState::good;
     if (found.shards[shard] == ShardState::unread && window.asked(shard)) ++step.shards_absent;
-    if (!damaged(found.shards[shard])) continue;
+    if (!is_damaged(found.shards[shard])) continue;
     ++step.shards_damaged;
     context_.metrics.crc_failures.add();
     const SegmentRecord::Member& member = (*placement)[shard];
-    log_error("shard_damaged", {{"what", found.shards[shard] == ShardState::payload ? "header" : "payload"},
+    log_error("shard_damaged", {{"what", what_is_wrong(found.shards[shard])},
                                 {"drive", member.drive},
                                 {"zone", member.zone},
                                 {"offset", context_.drive_offset(member.zone, found.stripe.stripe_block)},
@@ -94,7 +98,7 @@ Task<Result<>> StripeScrubber::repair(const ScrubRequest& request, const StripeW
   Result<io::Buffer> image = co_await request.pool->take(bytes, context_.options.wait_ms_max);
   if (!image) co_return image.error();
   for (unsigned shard = 0; shard < found.shards.size(); ++shard) {
-    if (!damaged(found.shards[shard])) continue;
+    if (!is_damaged(found.shards[shard])) continue;
     const std::span<std::byte> into = image->span().first(bytes);
     if (!window.rebuild(found, shard, into)) {
       log_error("stripe_no_codeword", {{"segment", found.stripe.segment->id()},

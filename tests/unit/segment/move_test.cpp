@@ -233,6 +233,32 @@ TEST_F(MoveTest, ScrubRepairsEveryKindOfByteInPlace) {
   check(rig, stored);
 }
 
+// One sector that a drive refuses costs its own stripe only, and is written anew.
+TEST_F(MoveTest, ABadSectorIsWrittenAnewAndHidesNoOtherStripe) {
+  StoreRig rig{seven()};
+  ASSERT_TRUE(rig.boot()) << rig.why;
+  const auto stored = fill(rig);
+  const SegmentRecord record = rig.catalog.records.at(1);
+  tests::FaultMatch match;
+  match.disk = record.members[1].drive;
+  match.kind = io::Operation::Kind::read;
+  match.begin = rig.offset_of(stored[2].extent, 1, 1);
+  match.end = match.begin + 4096;
+  match.count = tests::FaultMatch::kAlways;
+  rig.disks.inject(match, tests::Fault{});
+  const auto scrubbed = rig.scrub(1);
+  ASSERT_TRUE(scrubbed);
+  EXPECT_EQ(scrubbed->shards_damaged, 1u);
+  EXPECT_EQ(scrubbed->shards_repaired, 1u);
+  EXPECT_EQ(scrubbed->shards_absent, 0u);
+  // Two drives lost beside it: only the stripe with the bad sector is out of reach.
+  rig.disks.pull(record.members[0].drive);
+  rig.disks.pull(record.members[5].drive);
+  EXPECT_FALSE(rig.move_shard(1, 0, outsider(rig)));
+  EXPECT_TRUE(rig.move_shard(1, 0, outsider(rig), nobody));
+  rig.disks.clear_faults();
+}
+
 TEST_F(MoveTest, ScrubOfOneDriveFindsWhatAStaleDriveLost) {
   StoreRig rig{seven()};
   ASSERT_TRUE(rig.boot()) << rig.why;
