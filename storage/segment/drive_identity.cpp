@@ -122,6 +122,7 @@ Task<Result<>> identify(Found& found, std::string& why) {
   std::array<std::span<std::byte>, 2> copies;
   std::size_t unreadable = 0;
   bool sound = false;
+  std::size_t sound_copies = 0;
   for (std::size_t copy = 0; copy < copies.size(); ++copy) {
     copies[copy] = {static_cast<std::byte*>(aligned) + copy * kSuperblockBytesMax, kSuperblockBytesMax};
     Result<> read = co_await read_copy(*found.drive, kSuperblockOffsets[copy], copies[copy]);
@@ -135,12 +136,14 @@ Task<Result<>> identify(Found& found, std::string& why) {
       why = fmt::format("{}: formatted by a newer version of this program; run that version", path);
       co_return Errc::unsupported;
     }
-    if (block && (!sound || block->generation > found.superblock.generation))
-      found.superblock = std::move(*block);
+    if (!block) continue;
+    ++sound_copies;
+    if (!sound || block->generation > found.superblock.generation) found.superblock = std::move(*block);
     sound = sound || found.superblock.generation > 0;
   }
   if (sound) {
     found.condition = Found::Condition::member;
+    found.copy_damaged = sound_copies < copies.size();
     co_return success();
   }
   if (unreadable > 0) {

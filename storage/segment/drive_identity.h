@@ -21,6 +21,7 @@ struct Found {
   Condition condition = Condition::absent;
   std::unique_ptr<io::Drive> drive;
   Superblock superblock;  // of a member
+  bool copy_damaged = false;  // of a member: one of the copies is unsound
 };
 
 bool is_directory(const std::string& path);

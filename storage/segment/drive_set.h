@@ -65,6 +65,8 @@ class DriveSet {
     std::vector<DriveSpec> drives;
     io::Engine engine = io::Engine::io_uring;
     std::vector<std::span<std::byte>> registered;  // arenas for io_uring registration
+    // Members that `drives` does not name are looked for where they last were, as those are that joined a running store.
+    bool search_last_paths = false;
     // Opens one drive; a seam for simulated drives. Default: io::open_file_drive with capacity and create.
     std::function<Result<std::unique_ptr<io::Drive>>(const DriveSpec&, bool create, std::string& why)> opener;
     // Randomness for uuids; default: the system's. 16 bytes a call.
@@ -131,6 +133,10 @@ class DriveSet {
   // A member that is lost, missing or suspect and is well again: looked for at `path`, or where it last was. Its identity
   // is checked and its superblock written anew. What lies in its zones is as it left; what was moved away meanwhile is free.
   Task<Result<>> readmit(std::uint32_t member, std::string path, std::string& why);
+
+  // Reads both superblock copies of every live drive; if one is not what it should be all are written anew. Returns how
+  // many were bad.
+  Task<Result<std::uint64_t>> scrub_superblocks();
 
   // What watch() does at one moment of a monotonic clock: notices drives that are gone; readmits lost and missing ones that
   // are back, and suspect ones that take a probe (a write and a read of a reserved block), each tried again after pauses

@@ -336,6 +336,32 @@ Task<Result<>> DriveSet::readmit(std::uint32_t member, std::string path, std::st
   co_return success();
 }
 
+Task<Result<std::uint64_t>> DriveSet::scrub_superblocks() {
+  AsyncLock::Hold hold = co_await state_->writing.lock();
+  std::uint64_t bad = 0;
+  for (std::uint32_t number = 0; number < member_count(); ++number) {
+    io::Drive* found = drive(number);
+    if (found == nullptr || status(number) != DriveStatus::alive) continue;
+    const std::vector<std::byte> wanted =
+        encode_superblock(carried_by(state_->superblock, number, state_->members[number].zones));
+    for (const std::uint64_t offset : kSuperblockOffsets) {
+      AlignedBytes memory(wanted.size());
+      Result<> read = co_await io::read(*found, offset, memory.span());
+      if (!read) report_error(number, io::Operation::Kind::read, read.error());
+      // A readmitted drive has a generation of its own: whatever is sound and of this drive is good.
+      Result<Superblock> block = read ? decode_superblock(memory.span()) : Result<Superblock>(read.error());
+      if (block && block->store == state_->superblock.store && block->drive == state_->members[number].uuid) continue;
+      ++bad;
+      log_error("superblock_damaged", {{"drive", number}, {"offset", offset}});
+    }
+  }
+  if (bad == 0) co_return bad;
+  Superblock next = state_->superblock;
+  Result<> published = co_await state_->publish(std::move(next));
+  if (!published) co_return published.error();
+  co_return bad;
+}
+
 namespace {
 
 Task<> try_again(DriveSet& set, DriveSet::State& state, std::uint32_t member) {

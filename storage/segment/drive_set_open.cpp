@@ -115,6 +115,29 @@ bool never_joined(const Superblock& block, const Superblock& newest) {
                       [&](const Superblock::Member& member) { return member.uuid == block.drive; });
 }
 
+// Adds the members of the table that no drive of the configuration is, if they are where they last were.
+Task<> search_last_paths(DriveSet::State& state, std::vector<Found>& drives) {
+  for (const Superblock::Member& entry : state.superblock.members) {
+    const bool known = std::any_of(drives.begin(), drives.end(), [&](const Found& found) {
+      return found.spec.path == entry.path ||
+             (found.condition == Found::Condition::member && found.superblock.drive == entry.uuid);
+    });
+    if (known || entry.state == Superblock::Member::State::retired || entry.path.empty()) continue;
+    Found found;
+    found.spec.path = entry.path;
+    std::string why;
+    Result<std::unique_ptr<io::Drive>> opened = open_drive(state.options, found.spec, false, why);
+    if (!opened) continue;
+    found.drive = std::move(*opened);
+    Result<> identified = co_await identify(found, why);
+    const bool same = identified && found.condition == Found::Condition::member &&
+                      found.superblock.store == state.superblock.store && found.superblock.drive == entry.uuid;
+    if (!same) continue;
+    log_info("drive_found", {{"path", entry.path}, {"reason", "a member that the configuration does not name"}});
+    drives.push_back(std::move(found));
+  }
+}
+
 Task<Result<>> join(std::vector<Found> drives, DriveSet::State& state, std::string& why) {
   const Superblock* newest = nullptr;
   MirrorSet mirrors;
@@ -138,6 +161,7 @@ Task<Result<>> join(std::vector<Found> drives, DriveSet::State& state, std::stri
     state.members.push_back(std::move(member));
   }
   const std::uint64_t newest_generation = newest->generation;
+  if (state.options.search_last_paths) co_await search_last_paths(state, drives);
   std::set<Uuid> seen;
   std::vector<std::uint32_t> forming;
   bool stale = false;
@@ -163,7 +187,7 @@ Task<Result<>> join(std::vector<Found> drives, DriveSet::State& state, std::stri
     member.take_drive(std::move(found.drive));
     member.status.store(DriveStatus::alive);
     if (found.superblock.state == Superblock::State::forming) forming.push_back(number);
-    if (found.superblock.generation < newest_generation) stale = true;
+    if (found.superblock.generation < newest_generation || found.copy_damaged) stale = true;
   }
   for (std::uint32_t number = 0; number < state.members.size(); ++number) {
     if (state.members[number].status.load() != DriveStatus::missing) continue;
@@ -252,6 +276,7 @@ Task<Result<>> open_members(DriveSet::Options options, DriveSet::State& state, s
   });
   Result<> opened = success();
   if (exists) {
+    state.options = options;
     opened = co_await join(std::move(drives), state, why);
   } else {
     opened = co_await create(options, std::move(drives), state, why);

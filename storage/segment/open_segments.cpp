@@ -136,19 +136,12 @@ Task<Result<>> OpenSegments::write_zone_headers(const Segment& segment) {
       co_await context_.pool.take(width * io::kBlockBytes, context_.options.wait_ms_max);
   if (!buffer) co_return buffer.error();
   const SegmentRecord record = segment.record();
-  ZoneHeader header;
-  header.store = context_.drives.store_id();
-  header.segment = record.id;
-  header.epoch = record.epoch;
-  header.created_ms = record.created_ms;
-  header.scheme = segment.scheme();
-  header.members = record.members;
   std::vector<io::GroupedOperation> writes;
   for (unsigned shard = 0; shard < width; ++shard) {
     const SegmentRecord::Member member = record.members[shard];
+    ZoneHeader header = zone_header_of(record, shard);
+    header.store = context_.drives.store_id();
     header.drive = context_.drives.member_id(member.drive);
-    header.zone = member.zone;
-    header.shard_index = static_cast<std::uint16_t>(shard);
     const std::span<std::byte> block = buffer->span().subspan(shard * io::kBlockBytes, io::kBlockBytes);
     encode_zone_header(header, block.first<io::kBlockBytes>());
     io::GroupedOperation write{context_.drive_for_write(member.drive),

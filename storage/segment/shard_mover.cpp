@@ -92,18 +92,11 @@ Task<Result<>> ShardMover::move_exclusively(const MoveRequest& request) {
 Task<Result<>> ShardMover::write_zone_header(const Copy& copy) {
   Result<io::Buffer> block = co_await copy.request.pool->take(io::kBlockBytes, context_.options.wait_ms_max);
   if (!block) co_return block.error();
-  const SegmentRecord record = copy.segment->record();
-  ZoneHeader header;
+  SegmentRecord record = copy.segment->record();
+  record.members[copy.request.shard] = copy.to;
+  ZoneHeader header = zone_header_of(record, copy.request.shard);
   header.store = context_.drives.store_id();
   header.drive = context_.drives.member_id(copy.to.drive);
-  header.segment = record.id;
-  header.epoch = record.epoch;
-  header.created_ms = record.created_ms;
-  header.zone = copy.to.zone;
-  header.shard_index = static_cast<std::uint16_t>(copy.request.shard);
-  header.scheme = copy.segment->scheme();
-  header.members = record.members;
-  header.members[copy.request.shard] = copy.to;
   encode_zone_header(header, block->span().first<io::kBlockBytes>());
   co_return co_await write(copy, 0, block->span().first(io::kBlockBytes));
 }

@@ -18,6 +18,13 @@ const char* what_is_wrong(ShardState state) {
   return state == ShardState::payload ? "header" : "payload";
 }
 
+// The members may have moved since it was written.
+bool same_zone(const Result<ZoneHeader>& found, const ZoneHeader& wanted) {
+  return found && found->store == wanted.store && found->drive == wanted.drive && found->segment == wanted.segment &&
+         found->epoch == wanted.epoch && found->zone == wanted.zone && found->shard_index == wanted.shard_index &&
+         found->scheme == wanted.scheme;
+}
+
 }  // namespace
 
 Task<Result<ScrubStep>> StripeScrubber::step(ScrubRequest request) {
@@ -52,8 +59,59 @@ Task<Result<ScrubStep>> StripeScrubber::step(ScrubRequest request) {
     co_await asio::post(executor, use_task);  // clients of this thread come in between
   }
   step.bytes = window->bytes_read();
+  // A segment without a stripe may be one whose opening a cut ended before its headers.
+  if (request.first_block == 1 && step.stripes > 0) {
+    Result<> headers = co_await check_zone_headers(request, segment, step);
+    if (!headers) co_return headers.error();
+  }
   step.next_block = at < end_block ? at : 0;
   co_return step;
+}
+
+// Verifies to whom the zones are bound and writes anew what is damaged, with the members of now.
+Task<Result<>> StripeScrubber::check_zone_headers(const ScrubRequest& request, SegmentPtr segment, ScrubStep& step) {
+  const unsigned width = segment->width();
+  Result<io::Buffer> memory = co_await request.pool->take(width * io::kBlockBytes, context_.options.wait_ms_max);
+  if (!memory) co_return memory.error();
+  const PlacementPtr placement = segment->placement();  // held until the last write has ended
+  SegmentRecord record = segment->record();
+  record.members = placement->members();
+  std::vector<io::GroupedOperation> reads;
+  for (unsigned shard = 0; shard < width; ++shard) {
+    const SegmentRecord::Member& member = (*placement)[shard];
+    const bool wanted = !request.member || *request.member == member.drive;
+    io::GroupedOperation read{wanted ? context_.drives.drive(member.drive) : nullptr,
+                              {io::Operation::Kind::read, context_.drive_offset(member.zone, 0),
+                               memory->span().subspan(shard * io::kBlockBytes, io::kBlockBytes)},
+                              {}};
+    reads.push_back(read);
+  }
+  co_await io::run_all(reads);
+  for (unsigned shard = 0; shard < width; ++shard) {
+    const SegmentRecord::Member& member = (*placement)[shard];
+    if (reads[shard].drive == nullptr) continue;
+    if (reads[shard].error) context_.drives.report_error(member.drive, io::Operation::Kind::read, reads[shard].error);
+    step.bytes += io::kBlockBytes;
+    ZoneHeader header = zone_header_of(record, shard);
+    header.store = context_.drives.store_id();
+    header.drive = context_.drives.member_id(member.drive);
+    const std::span<std::byte> block = reads[shard].operation.memory;
+    if (!reads[shard].error && same_zone(decode_zone_header(block), header)) continue;
+    log_error("zone_header_damaged",
+              {{"drive", member.drive}, {"zone", member.zone}, {"offset", context_.drive_offset(member.zone, 0)}});
+    io::Drive* drive = context_.drive_for_write(member.drive);
+    if (drive == nullptr) continue;
+    encode_zone_header(header, block.first<io::kBlockBytes>());
+    Result<> written = co_await io::write(*drive, context_.drive_offset(member.zone, 0), block);
+    context_.metrics.syncs.add();
+    if (written) {
+      ++step.zone_headers_repaired;
+      log_info("zone_header_repaired", {{"drive", member.drive}, {"zone", member.zone}});
+    } else {
+      context_.drives.report_error(member.drive, io::Operation::Kind::write, written.error());
+    }
+  }
+  co_return success();
 }
 
 Task<Result<>> StripeScrubber::check(const ScrubRequest& request, StripeWindow& window, StripeFound& found,

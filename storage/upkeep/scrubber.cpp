@@ -103,12 +103,23 @@ void Scrubber::note(const ScrubStep& step, Progress& progress) {
   std::lock_guard lock(mutex_);
   progress.bytes += step.bytes;
   progress.stripes += step.stripes;
+  progress.headers_repaired += step.zone_headers_repaired;
   progress.shards_damaged += step.shards_damaged;
   progress.shards_repaired += step.shards_repaired;
   progress.shards_absent += step.shards_absent;
   progress.stripes_unreadable += step.stripes_unreadable;
   progress.stripes_lost += step.stripes_lost;
   progress.stripes_torn += step.stripes_torn;
+}
+
+Task<> Scrubber::scrub_superblocks(Progress& progress) {
+  Result<std::uint64_t> bad = co_await drives_.scrub_superblocks();
+  if (!bad) {
+    log_warn("superblocks_not_written", {{"error", bad.error().message()}});
+    co_return;
+  }
+  std::lock_guard lock(mutex_);
+  progress.headers_repaired += *bad;
 }
 
 // Reads one segment to its end. `spread`: at the pace of the background. Errc::shutting_down, else what ended it early.
@@ -166,6 +177,7 @@ Task<> Scrubber::run() {
       for (const SegmentRecord& record : segments_.segments()) pass_bytes_ += record.members.size() * drives_.zone_bytes();
       due_ns_ = clock_.monotonic_ns();
     }
+    co_await scrub_superblocks(background_);
     for (const SegmentId id : ids) {
       Result<> done = co_await scrub_segment(id, std::nullopt, background_, true);
       if (!done && done.error() == Errc::shutting_down) co_return;
@@ -226,6 +238,7 @@ Task<> Scrubber::run_demanded(std::optional<std::uint32_t> member) {
   const std::size_t count = std::min<std::size_t>(std::max(options_.parallel_max, 1U), ids.size());
   for (std::size_t i = 0; i < count; ++i) workers.spawn(executor, work(ids, next, member));
   if (count > 0) co_await workers.join();
+  if (!stopping_.load()) co_await scrub_superblocks(demanded_);
   std::lock_guard lock(mutex_);
   workers_ = nullptr;
   demanded_.running = false;

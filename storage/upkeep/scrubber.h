@@ -50,6 +50,7 @@ class Scrubber {
     std::uint64_t segments_skipped = 0;  // open, or could not be read now
     std::uint64_t bytes = 0;             // read
     std::uint64_t stripes = 0;
+    std::uint64_t headers_repaired = 0;  // of zones, and superblocks
     std::uint64_t shards_damaged = 0;
     std::uint64_t shards_repaired = 0;
     std::uint64_t shards_absent = 0;
@@ -77,6 +78,7 @@ class Scrubber {
   Task<Result<>> wait_ns(std::int64_t duration_ns);
   Task<Result<>> spread_out(std::uint64_t bytes);
   std::vector<segment::SegmentId> sealed(std::optional<std::uint32_t> member) const;
+  Task<> scrub_superblocks(Progress& progress);
   void note(const segment::ScrubStep& step, Progress& progress);
 
   segment::DriveSet& drives_;

@@ -199,6 +199,35 @@ TEST_F(MembershipTest, AMissingMemberIsReadmittedWhereverItIs) {
   EXPECT_EQ(*rig.read(extent), body);
 }
 
+TEST_F(MembershipTest, EveryByteClassOfASuperblockIsNoticedAndWrittenAnew) {
+  StoreRig rig{disks(6)};
+  ASSERT_TRUE(boot(rig, 6));
+  for (const std::uint64_t copy : {0UL, 512UL * 1024}) {
+    for (const std::uint64_t at : {1UL, 9UL, 13UL, 17UL, 21UL, 25UL, 41UL, 57UL, 65UL, 73UL, 81UL, 89UL, 92UL, 94UL, 97UL,
+                                   100UL, 101UL, 105UL, 120UL, 130UL, 200UL}) {
+      rig.disks.rot(4, copy + at, 1);
+      ASSERT_EQ(rig.scrub_superblocks(), 1u) << copy << ' ' << at;
+      ASSERT_EQ(rig.scrub_superblocks(), 0u);
+    }
+  }
+  // Noticed at a start, too, and written anew before the other copy can go.
+  rig.disks.rot(2, 50, 8);
+  rig.halt();
+  ASSERT_TRUE(boot(rig, 6)) << rig.why;
+  EXPECT_EQ(rig.scrub_superblocks(), 0u);
+}
+
+TEST_F(MembershipTest, AMemberThatTheConfigurationDoesNotNameIsFoundWhereItWas) {
+  StoreRig rig{disks(8)};
+  ASSERT_TRUE(boot(rig, 6));
+  ASSERT_TRUE(rig.add_drive(7));
+  rig.halt();
+  rig.search_last_paths = true;
+  ASSERT_TRUE(boot(rig, 6)) << rig.why;
+  EXPECT_EQ(rig.drives->alive_count(), 7u);
+  EXPECT_EQ(rig.drives->members()[6].path, "disk7");
+}
+
 TEST_F(MembershipTest, ASuspectDriveComesBackOnlyAfterAProbe) {
   StoreRig rig{disks(6)};
   ASSERT_TRUE(boot(rig, 6));

@@ -233,6 +233,30 @@ TEST_F(MoveTest, ScrubRepairsEveryKindOfByteInPlace) {
   check(rig, stored);
 }
 
+TEST_F(MoveTest, ScrubWritesDamagedZoneHeadersAnew) {
+  StoreRig rig{seven()};
+  ASSERT_TRUE(rig.boot()) << rig.why;
+  const auto stored = fill(rig);
+  ASSERT_TRUE(rig.move_shard(1, 1, outsider(rig)));
+  const auto clean = rig.scrub(1);
+  ASSERT_TRUE(clean);
+  EXPECT_EQ(clean->zone_headers_repaired, 0u);
+  const SegmentRecord record = rig.catalog.records.at(1);
+  for (unsigned shard = 0; shard < 6; ++shard) {
+    for (const std::uint64_t at : {1UL, 9UL, 13UL, 17UL, 30UL, 45UL, 57UL, 65UL, 73UL, 81UL, 85UL, 86UL, 87UL, 90UL, 130UL}) {
+      rig.disks.rot(record.members[shard].drive, rig.drives->zone_offset(record.members[shard].zone) + at, 1);
+      const auto scrubbed = rig.scrub(1);
+      ASSERT_TRUE(scrubbed);
+      ASSERT_EQ(scrubbed->zone_headers_repaired, 1u) << "shard " << shard << " byte " << at;
+      ASSERT_EQ(scrubbed->shards_damaged, 0u);
+    }
+  }
+  const auto again = rig.scrub(1);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->zone_headers_repaired, 0u);
+  check(rig, stored);
+}
+
 // One sector that a drive refuses costs its own stripe only, and is written anew.
 TEST_F(MoveTest, ABadSectorIsWrittenAnewAndHidesNoOtherStripe) {
   StoreRig rig{seven()};
