@@ -128,15 +128,21 @@ Task<Result<>> DriveSet::State::publish(Superblock next, std::optional<std::uint
   co_return success();
 }
 
-Task<Result<std::uint32_t>> DriveSet::add(DriveSpec spec, std::string& why) {
-  AsyncLock::Hold hold = co_await state_->writing.lock();
-  if (state_->members.size() == kMembersMax) {
-    why = fmt::format("a store has at most {} drives in its life, retired ones included", kMembersMax);
-    co_return Errc::no_space;
-  }
+namespace {
+
+// A drive that may join, open and looked at.
+struct Joining {
   Found found;
+  std::uint64_t capacity_bytes = 0;
+  std::uint32_t zones = 0;
+};
+
+// Under `writing`.
+Task<Result<Joining>> open_for_joining(DriveSet::State& state, DriveSpec spec, std::string& why) {
+  Joining joining;
+  Found& found = joining.found;
   found.spec = spec;
-  Result<std::unique_ptr<io::Drive>> opened = open_drive(state_->options, spec, true, why);
+  Result<std::unique_ptr<io::Drive>> opened = open_drive(state.options, spec, true, why);
   if (!opened) {
     if (why.empty()) why = fmt::format("{}: cannot be opened ({})", spec.path, opened.error().message());
     co_return opened.error();
@@ -144,30 +150,51 @@ Task<Result<std::uint32_t>> DriveSet::add(DriveSpec spec, std::string& why) {
   found.drive = std::move(*opened);
   Result<> identified = co_await identify(found, why);
   if (!identified) co_return identified.error();
-  Superblock next = state_->superblock;
-  Result<> allowed = may_join(found, next, why);
+  Result<> allowed = may_join(found, state.superblock, why);
   if (!allowed) co_return allowed.error();
   Result<std::uint64_t> capacity = capacity_of(found, std::vector<DriveSpec>(1, spec), why);
   if (!capacity) co_return capacity.error();
-  const std::uint32_t zones = usable_zones(*capacity, next.zone_bytes);
-  if (zones < kZonesMin) {
+  joining.capacity_bytes = *capacity;
+  joining.zones = usable_zones(*capacity, state.superblock.zone_bytes);
+  if (joining.zones < kZonesMin) {
     why = fmt::format("{}: too small with {} bytes for a store with zones of {} bytes", spec.path, *capacity,
-                      next.zone_bytes);
+                      state.superblock.zone_bytes);
     co_return Errc::invalid_argument;
   }
+  co_return joining;
+}
 
+}  // namespace
+
+Task<Result<std::uint32_t>> DriveSet::add(DriveSpec spec, std::string& why) {
+  AsyncLock::Hold hold = co_await state_->writing.lock();
   const auto number = static_cast<std::uint32_t>(state_->members.size());
+  if (number == kMembersMax) {
+    why = fmt::format("a store has at most {} drives in its life, retired ones included", kMembersMax);
+    co_return Errc::no_space;
+  }
+  for (std::uint32_t other = 0; other < number; ++other) {
+    // Opening it would wait for its own lock.
+    if (drive(other) == nullptr || state_->path_of(other) != spec.path) continue;
+    why = fmt::format("{}: is drive {} of this store already", spec.path, other);
+    co_return Errc::conflict;
+  }
+  Result<Joining> joining = co_await open_for_joining(*state_, spec, why);
+  if (!joining) co_return joining.error();
+  io::Drive& opened = *joining->found.drive;
+
+  Superblock next = state_->superblock;
   Superblock::Member entry;
   entry.uuid = random_id(state_->options);
-  entry.capacity_bytes = *capacity;
+  entry.capacity_bytes = joining->capacity_bytes;
   entry.path = spec.path;
   next.members.push_back(std::move(entry));
   // The new drive first, not yet active: from the moment that a table names it, it can be recognised. Until then it holds
   // nothing, and a start leaves it alone.
-  Superblock own = carried_by(next, number, zones);
+  Superblock own = carried_by(next, number, joining->zones);
   own.state = Superblock::State::forming;
   own.generation = state_->superblock.generation + 1;
-  Result<> formed = co_await write_superblock(*found.drive, own);
+  Result<> formed = co_await write_superblock(opened, own);
   if (!formed) {
     why = fmt::format("{}: cannot be written ({})", spec.path, formed.error().message());
     co_return formed.error();
@@ -177,20 +204,20 @@ Task<Result<std::uint32_t>> DriveSet::add(DriveSpec spec, std::string& why) {
     why = "the drives of the store do not take the new member table";
     co_return published.error();
   }
-  own = carried_by(state_->superblock, number, zones);
-  Result<> activated = co_await write_superblock(*found.drive, own);
+  own = carried_by(state_->superblock, number, joining->zones);
+  Result<> activated = co_await write_superblock(opened, own);
 
   auto member = std::make_unique<State::Member>();
   member->path = spec.path;
-  member->zones = zones;
+  member->zones = joining->zones;
   member->uuid = own.drive;
-  member->take_drive(std::move(found.drive));
+  member->take_drive(std::move(joining->found.drive));
   member->status.store(activated ? DriveStatus::alive : DriveStatus::lost);
   {
     std::lock_guard lock(state_->mutex);
     state_->members.push_back(std::move(member));
   }
-  log_info("drive_added", {{"drive", number}, {"path", spec.path}, {"zones", zones}});
+  log_info("drive_added", {{"drive", number}, {"path", spec.path}, {"zones", joining->zones}});
   state_->tell(number, status(number));
   if (!activated) {
     why = fmt::format("{}: is drive {} now, but failed at once ({})", spec.path, number, activated.error().message());
@@ -280,6 +307,27 @@ Task<Result<>> DriveSet::set_parity(unsigned parity) {
   co_return success();
 }
 
+namespace {
+
+// Opens found.spec and checks that it is this member.
+Task<Result<>> open_known(DriveSet::State& state, std::uint32_t number, Found& found, std::string& why) {
+  Result<std::unique_ptr<io::Drive>> opened = open_drive(state.options, found.spec, false, why);
+  if (!opened) co_return opened.error();
+  found.drive = std::move(*opened);
+  Result<> identified = co_await identify(found, why);
+  if (!identified) co_return identified;
+  const DriveSet::State::Member& member = state.members[number];
+  const Superblock& block = found.superblock;
+  const bool same = found.condition == Found::Condition::member && block.store == state.superblock.store &&
+                    block.drive == member.uuid && block.number == number && block.zones == member.zones &&
+                    block.capacity_bytes <= found.drive->capacity_bytes();
+  if (same) co_return success();
+  why = fmt::format("{}: is not drive {} of this store", found.spec.path, number);
+  co_return Errc::conflict;
+}
+
+}  // namespace
+
 Task<Result<>> DriveSet::readmit(std::uint32_t member, std::string path, std::string& why) {
   AsyncLock::Hold hold = co_await state_->writing.lock();
   if (member >= state_->members.size() || status(member) == DriveStatus::retired) {
@@ -298,18 +346,8 @@ Task<Result<>> DriveSet::readmit(std::uint32_t member, std::string path, std::st
   const bool same = status(member) == DriveStatus::suspect && path.empty();  // it was never away
   if (!same) {
     if (before != nullptr) before->give_up();
-    Result<std::unique_ptr<io::Drive>> opened = open_drive(state_->options, found.spec, false, why);
-    if (!opened) co_return opened.error();
-    found.drive = std::move(*opened);
-    Result<> identified = co_await identify(found, why);
-    if (!identified) co_return identified;
-    const Superblock& block = found.superblock;
-    if (found.condition != Found::Condition::member || block.store != state_->superblock.store ||
-        block.drive != back.uuid || block.number != member || block.zones != back.zones ||
-        block.capacity_bytes > found.drive->capacity_bytes()) {
-      why = fmt::format("{}: is not drive {} of this store", found.spec.path, member);
-      co_return Errc::conflict;
-    }
+    Result<> known = co_await open_known(*state_, member, found, why);
+    if (!known) co_return known;
   }
   io::Drive* drive = same ? before : found.drive.get();
   Superblock own;

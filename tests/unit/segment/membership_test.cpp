@@ -2,9 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "storage/base/log.h"
 #include "storage/segment/superblock.h"
+#include "tests/support/scratch_directory.h"
 #include "tests/unit/segment/store_rig.h"
 
 namespace storage::segment {
@@ -226,6 +228,45 @@ TEST_F(MembershipTest, AMemberThatTheConfigurationDoesNotNameIsFoundWhereItWas) 
   ASSERT_TRUE(boot(rig, 6)) << rig.why;
   EXPECT_EQ(rig.drives->alive_count(), 7u);
   EXPECT_EQ(rig.drives->members()[6].path, "disk7");
+}
+
+Task<Result<std::unique_ptr<DriveSet>>> open_set(DriveSet::Options options, std::string& why) {
+  co_return co_await DriveSet::open(std::move(options), why);
+}
+Task<> look_at(DriveSet& set, std::int64_t now_ns) { co_await set.look(now_ns); }
+Task<Result<std::uint32_t>> add_to(DriveSet& set, DriveSpec spec, std::string& why) {
+  co_return co_await set.add(std::move(spec), why);
+}
+
+// With files, the lock of the drive that was lost must not stand in its own way.
+TEST_F(MembershipTest, ADirectoryThatIsTakenAwayAndBroughtBackIsReadmitted) {
+  tests::ScratchDirectory scratch;
+  boost::asio::io_context context(1);
+  DriveSet::Options options;
+  options.engine = io::Engine::thread_pool;
+  for (const char* name : {"a", "b", "c"}) options.drives.push_back({scratch.file(name), 64 << 20});
+  std::string why;
+  auto opened = tests::run_task(context, open_set(std::move(options), why));
+  ASSERT_TRUE(opened) << why;
+  DriveSet& set = **opened;
+  std::int64_t now_ns = 1 * kSecond;
+  for (int round = 0; round < 3; ++round) {
+    std::filesystem::rename(scratch.file("b"), scratch.file("away"));
+    tests::run_task(context, look_at(set, now_ns += kSecond));
+    EXPECT_EQ(set.status(1), DriveStatus::lost);
+    std::filesystem::rename(scratch.file("away"), scratch.file("b"));
+    tests::run_task(context, look_at(set, now_ns += 400 * kSecond));
+    EXPECT_EQ(set.status(1), DriveStatus::alive);
+  }
+  EXPECT_EQ(set.metadata_directory(1), scratch.file("b") + "/metadata");
+  DriveSpec spec;
+  spec.path = scratch.file("d");
+  spec.capacity_bytes = 64 << 20;
+  const auto added = tests::run_task(context, add_to(set, spec, why));
+  ASSERT_TRUE(added) << why;
+  EXPECT_EQ(*added, 3u);
+  EXPECT_EQ(tests::run_task(context, add_to(set, spec, why)).error(), Errc::conflict);
+  EXPECT_NE(why.find("already"), std::string::npos) << why;
 }
 
 TEST_F(MembershipTest, ASuspectDriveComesBackOnlyAfterAProbe) {
