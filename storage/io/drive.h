@@ -56,6 +56,10 @@ class Drive {
   // shorter than what it must hold. Cheap enough to be called once a second; may block for a stat().
   virtual bool present() const = 0;
 
+  // Lets go of the exclusive lock, so that the same drive can be opened anew while operations of this object are still
+  // unfinished; every later operation ends with Errc::drive_lost.
+  virtual void give_up() {}
+
   // For logs and errors: the path.
   virtual const std::string& name() const = 0;
 };

@@ -99,6 +99,11 @@ class FileDrive final : public Drive {
     return here;
   }
 
+  void give_up() override {
+    file_->lost.store(true, std::memory_order_relaxed);
+    ::flock(file_->descriptor, LOCK_UN);
+  }
+
   const std::string& name() const override { return name_; }
 
  private:

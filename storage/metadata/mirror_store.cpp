@@ -1,5 +1,7 @@
 #include "storage/metadata/mirror_store.h"
 
+#include <algorithm>
+
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/post.hpp>
 
@@ -19,6 +21,7 @@ constexpr std::uint32_t kInlineScanMax = 64;  // larger scans would hold up an e
 
 MirrorStore::MirrorStore(MirrorOptions options, MetricsRegistry& metrics)
     : options_(std::move(options)),
+      copies_(options_.copies),
       commits_(metrics.counter("metadata_commits_total", "Transactions committed.")),
       batches_(metrics.counter("metadata_batches_total", "Synced batches, each on every mirror.")),
       queue_depth_(metrics.gauge("metadata_queue_transactions", "Transactions waiting to be committed.")),
@@ -200,6 +203,42 @@ void MirrorStore::lose(std::uint32_t member) {
   {
     std::lock_guard lock(upkeep_mutex_);
     lost_.insert(member);
+    upkeep_wanted_ = true;
+  }
+  upkeep_ready_.notify_one();
+}
+
+void MirrorStore::add_location(MirrorOptions::Location location) {
+  {
+    std::lock_guard lock(upkeep_mutex_);
+    lost_.erase(location.member);
+    leaving_.erase(location.member);
+    failed_rebuilds_.erase(location.member);
+    const auto known = std::find_if(options_.locations.begin(), options_.locations.end(),
+                                    [&](const auto& each) { return each.member == location.member; });
+    if (known != options_.locations.end()) {
+      known->directory = std::move(location.directory);
+    } else {
+      options_.locations.push_back(std::move(location));
+    }
+    upkeep_wanted_ = true;
+  }
+  upkeep_ready_.notify_one();
+}
+
+void MirrorStore::leave(std::uint32_t member) {
+  {
+    std::lock_guard lock(upkeep_mutex_);
+    if (!leaving_.insert(member).second) return;
+    upkeep_wanted_ = true;
+  }
+  upkeep_ready_.notify_one();
+}
+
+void MirrorStore::set_copies(unsigned copies) {
+  if (copies_.exchange(copies) == copies) return;
+  {
+    std::lock_guard lock(upkeep_mutex_);
     upkeep_wanted_ = true;
   }
   upkeep_ready_.notify_one();

@@ -13,6 +13,7 @@
 //             their own executors. stop() before destruction, while the callers' io_contexts still run.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/thread_pool.hpp>
 #include <chrono>
 #include <condition_variable>
@@ -73,6 +74,15 @@ class MirrorStore final : public MetadataStore {
   // The drive is gone or suspect: its mirror is expelled, and rebuilt elsewhere.
   void lose(std::uint32_t member);
 
+  // A drive that can hold a mirror, from now on: a new one, or one that is back. It gets one when one is missing. A known
+  // member's directory is replaced.
+  void add_location(MirrorOptions::Location location);
+  // The drive is about to leave: its mirror is given up as soon as there are enough others, one being made first if need
+  // be. It gets none until add_location().
+  void leave(std::uint32_t member);
+  // How many mirrors there should be. More are made in the background; none is given up for there being too many.
+  void set_copies(unsigned copies);
+
   // Members of the current set.
   std::vector<std::uint32_t> members() const;
   std::uint64_t epoch() const;
@@ -117,7 +127,8 @@ class MirrorStore final : public MetadataStore {
   template <class T, class Read>
   Task<Result<T>> read(std::shared_ptr<View> view, bool try_cache, Read operation);
 
-  MirrorOptions options_;
+  MirrorOptions options_;  // locations: under upkeep_mutex_ after start()
+  std::atomic<unsigned> copies_;
   Counter& commits_;
   Counter& batches_;
   Gauge& queue_depth_;
@@ -145,6 +156,7 @@ class MirrorStore final : public MetadataStore {
   std::mutex upkeep_mutex_;
   std::condition_variable upkeep_ready_;
   std::set<std::uint32_t> lost_;
+  std::set<std::uint32_t> leaving_;
   std::unordered_map<std::uint32_t, std::chrono::steady_clock::time_point> failed_rebuilds_;
   bool upkeep_wanted_ = false;
   bool upkeep_stopping_ = false;

@@ -1,5 +1,7 @@
 // MirrorStore: starting, and rebuilding mirrors in the background.
+#include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "storage/base/check.h"
 #include "storage/base/log.h"
@@ -118,6 +120,7 @@ Result<> MirrorStore::begin_epoch(std::string& why) {
 void MirrorStore::upkeep_loop() {
   while (true) {
     std::set<std::uint32_t> lost;
+    std::set<std::uint32_t> leaving;
     {
       std::unique_lock lock(upkeep_mutex_);
       upkeep_ready_.wait_for(lock, std::chrono::milliseconds(options_.rebuild_retry_ms),
@@ -125,16 +128,25 @@ void MirrorStore::upkeep_loop() {
       if (upkeep_stopping_) return;
       upkeep_wanted_ = false;
       lost = lost_;
+      leaving = leaving_;
     }
     bool missing = false;
     {
       std::lock_guard lock(batch_mutex_);
       std::set<std::uint32_t> gone;
+      std::set<std::uint32_t> leavers;
       for (const Mirror& mirror : mirrors_) {
-        if (lost.contains(mirror.member)) gone.insert(mirror.member);
+        if (lost.contains(mirror.member)) {
+          gone.insert(mirror.member);
+        } else if (leaving.contains(mirror.member)) {
+          leavers.insert(mirror.member);
+        }
       }
+      // One that leaves goes only when enough others hold everything.
+      const std::size_t staying = mirrors_.size() - gone.size() - leavers.size();
+      missing = !poisoned_ && staying < copies_.load();
+      if (!missing) gone.merge(leavers);
       if (!gone.empty() && !poisoned_) expel(gone);
-      missing = !poisoned_ && mirrors_.size() < options_.copies;
     }
     if (missing) rebuild_one();
   }
@@ -143,7 +155,7 @@ void MirrorStore::upkeep_loop() {
 void MirrorStore::rebuild_one() {
   const std::vector<std::uint32_t> current = members();
   const auto now = std::chrono::steady_clock::now();
-  const MirrorOptions::Location* chosen = nullptr;
+  std::optional<MirrorOptions::Location> chosen;
   {
     std::lock_guard lock(upkeep_mutex_);
     for (const auto& location : options_.locations) {
@@ -151,12 +163,13 @@ void MirrorStore::rebuild_one() {
       const auto failed = failed_rebuilds_.find(location.member);
       const bool resting = failed != failed_rebuilds_.end() &&
                            now - failed->second < std::chrono::milliseconds(options_.rebuild_retry_ms);
-      if (taken || resting || lost_.contains(location.member)) continue;
-      chosen = &location;
+      const bool going = lost_.contains(location.member) || leaving_.contains(location.member);
+      if (taken || resting || going) continue;
+      chosen = location;
       break;
     }
   }
-  if (chosen == nullptr) return;
+  if (!chosen) return;
   log_info("metadata_rebuild_started", {{"drive", chosen->member}});
   Result<std::unique_ptr<Engine>> engine = options_.open(chosen->directory, true);
   bool joined = false;
@@ -191,7 +204,7 @@ bool MirrorStore::fill_and_join(const MirrorOptions::Location& location, const s
     for (const auto& batch : batches) sound = sound && engine->write(*batch).has_value();
     {
       std::lock_guard upkeep_lock(upkeep_mutex_);
-      if (upkeep_stopping_ || lost_.contains(location.member)) sound = false;
+      if (upkeep_stopping_ || lost_.contains(location.member) || leaving_.contains(location.member)) sound = false;
     }
     if (!last_round) continue;
     tee_ = false;

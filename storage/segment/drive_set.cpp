@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "storage/base/check.h"
+#include "storage/base/clock.h"
 #include "storage/base/log.h"
 #include "storage/segment/drive_set_state.h"
 #include "storage/segment/geometry.h"
@@ -167,6 +168,12 @@ bool DriveSet::takes_zones(std::uint32_t member) const {
   return found.status.load() == DriveStatus::alive && !found.retiring.load(std::memory_order_relaxed);
 }
 
+std::uint32_t DriveSet::member_count() const { return static_cast<std::uint32_t>(state_->members.size()); }
+
+std::uint32_t DriveSet::zones(std::uint32_t member) const {
+  return member < state_->members.size() ? state_->members[member].zones : 0;
+}
+
 std::uint64_t DriveSet::zone_offset(std::uint32_t zone) const { return kReservedBytes + zone * zone_bytes(); }
 
 void DriveSet::report_error(std::uint32_t member, io::Operation::Kind kind, Error error) {
@@ -188,11 +195,7 @@ Task<> DriveSet::watch() {
     timer.expires_after(std::chrono::seconds(1));
     auto [ended] = co_await timer.async_wait(asio::as_tuple(use_task));
     if (ended) co_return;
-    for (std::uint32_t number = 0; number < state_->members.size(); ++number) {
-      io::Drive* found = drive(number);
-      if (found != nullptr && !found->present())
-        state_->degrade(number, DriveStatus::lost, "removed or replaced");
-    }
+    co_await look(system_clock().monotonic_ns());
   }
 }
 

@@ -65,6 +65,8 @@ class DriveSet {
     std::vector<DriveSpec> drives;
     io::Engine engine = io::Engine::io_uring;
     std::vector<std::span<std::byte>> registered;  // arenas for io_uring registration
+    // Members that `drives` does not name are looked for where they last were, as those are that joined a running store.
+    bool search_last_paths = false;
     // Opens one drive; a seam for simulated drives. Default: io::open_file_drive with capacity and create.
     std::function<Result<std::unique_ptr<io::Drive>>(const DriveSpec&, bool create, std::string& why)> opener;
     // Randomness for uuids; default: the system's. 16 bytes a call.
@@ -86,6 +88,9 @@ class DriveSet {
   erasure::Scheme scheme_for(unsigned alive) const;
 
   std::vector<MemberInfo> members() const;
+  // How many numbers are given, retired members included; it only grows.
+  std::uint32_t member_count() const;
+  std::uint32_t zones(std::uint32_t member) const;
   std::uint64_t zone_bytes() const;  // one for all drives of the store
 
   // Null unless the member is alive or suspect. The drive stays valid as long as the set, whatever becomes of the member.
@@ -103,8 +108,40 @@ class DriveSet {
   // Logged once per change of state.
   void report_error(std::uint32_t member, io::Operation::Kind kind, Error error);
 
-  // Looks whether each drive is still there (Drive::present) once a second until cancelled.
+  // look() once a second until cancelled.
   Task<> watch();
+
+  // --- Members that join, leave and come back. One change at a time; each is in the superblocks of all live drives when it
+  // returns, and a cut at any write leaves drives that start with the table of before or of after. A change that is refused
+  // has a sentence in `why`, which the caller keeps until the call returns. A live drive that does not take the new
+  // superblock is lost.
+
+  // Formats a blank drive and makes it a member; returns its number. New segments use it at once.
+  Task<Result<std::uint32_t>> add(DriveSpec spec, std::string& why);
+
+  // The member gets no new zones from now on. Refused where fewer than m + 1 others take zones.
+  Task<Result<>> begin_retire(std::uint32_t member, std::string& why);
+  // The retiring member is none any more. The caller knows that no record names a zone there; refused while the mirror set
+  // names it.
+  Task<Result<>> finish_retire(std::uint32_t member, std::string& why);
+
+  // m by the design's table for the members there are; it becomes parity() only through set_parity().
+  unsigned parity_wanted() const;
+  // Errc::conflict unless the mirror set has parity + 1 members.
+  Task<Result<>> set_parity(unsigned parity);
+
+  // A member that is lost, missing or suspect and is well again: looked for at `path`, or where it last was. Its identity
+  // is checked and its superblock written anew. What lies in its zones is as it left; what was moved away meanwhile is free.
+  Task<Result<>> readmit(std::uint32_t member, std::string path, std::string& why);
+
+  // Reads both superblock copies of every live drive; if one is not what it should be all are written anew. Returns how
+  // many were bad.
+  Task<Result<std::uint64_t>> scrub_superblocks();
+
+  // What watch() does at one moment of a monotonic clock: notices drives that are gone; readmits lost and missing ones that
+  // are back, and suspect ones that take a probe (a write and a read of a reserved block), each tried again after pauses
+  // that grow from five seconds to five minutes.
+  Task<> look(std::int64_t now_ns);
 
   // Called, on any thread, after a member's status changed.
   void on_status_change(std::function<void(std::uint32_t member, DriveStatus)> listener);

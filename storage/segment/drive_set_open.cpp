@@ -1,173 +1,17 @@
 #include <fmt/format.h>
-#include <sys/random.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <set>
-#include <system_error>
 
 #include "storage/base/check.h"
 #include "storage/base/log.h"
+#include "storage/segment/drive_identity.h"
 #include "storage/segment/drive_set_state.h"
 #include "storage/segment/geometry.h"
 
 namespace storage::segment {
 
 namespace {
-
-// One drive of the configuration, as it was found.
-struct Found {
-  enum class Condition : std::uint8_t {
-    absent,  // not there, or it answers nothing
-    blank,   // never formatted, or formatting was cut off at its first write
-    member,  // has a superblock
-  };
-  DriveSpec spec;
-  Condition condition = Condition::absent;
-  std::unique_ptr<io::Drive> drive;
-  Superblock superblock;  // of a member
-};
-
-bool is_directory(const std::string& path) {
-  struct stat status{};
-  return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
-}
-
-// An even share of 80 % of the free space among the directories of `specs` on the same file system; 0 if
-// unknown. A directory that does not exist yet is judged by its nearest existing parent.
-std::uint64_t default_capacity(const DriveSpec& spec, const std::vector<DriveSpec>& specs) {
-  const auto device_of = [](std::string path, dev_t& device, std::string& existing) {
-    struct stat status{};
-    while (::stat(path.c_str(), &status) != 0) {
-      const std::size_t slash = path.find_last_of('/');
-      if (slash == std::string::npos || path.size() == 1) return false;
-      path.resize(slash == 0 ? 1 : slash);
-    }
-    device = status.st_dev;
-    existing = path;
-    return S_ISDIR(status.st_mode);
-  };
-  dev_t own = 0;
-  std::string existing;
-  if (!device_of(spec.path, own, existing)) return 0;
-  struct statvfs space{};
-  if (::statvfs(existing.c_str(), &space) != 0) return 0;
-  std::uint64_t sharers = 0;
-  for (const DriveSpec& other : specs) {
-    dev_t device = 0;
-    std::string ignored;
-    if (other.capacity_bytes == 0 && device_of(other.path, device, ignored) && device == own) ++sharers;
-  }
-  const std::uint64_t free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
-  return free_bytes / 5 * 4 / std::max<std::uint64_t>(sharers, 1) / io::kBlockBytes * io::kBlockBytes;
-}
-
-Result<std::unique_ptr<io::Drive>> open_file(const DriveSet::Options& options, const DriveSpec& spec,
-                                             bool create, std::string& why) {
-  io::FileDriveOptions file;
-  file.path = spec.path;
-  // How much of a directory belongs to the store stands in its superblock, which is yet to be read.
-  const bool directory = create || is_directory(spec.path);
-  file.capacity_bytes = directory ? std::uint64_t{1} << 62 : 0;
-  file.engine = options.engine;
-  file.create = create;
-  file.registered = options.registered;
-  return io::open_file_drive(file, why);
-}
-
-Result<std::unique_ptr<io::Drive>> open_drive(const DriveSet::Options& options, const DriveSpec& spec,
-                                              bool create, std::string& why) {
-  return options.opener ? options.opener(spec, create, why) : open_file(options, spec, create, why);
-}
-
-std::array<std::uint8_t, 16> random_id(const DriveSet::Options& options) {
-  if (options.random_id) return options.random_id();
-  std::array<std::uint8_t, 16> id{};
-  std::size_t filled = 0;
-  while (filled < id.size()) {
-    const ssize_t got = ::getrandom(id.data() + filled, id.size() - filled, 0);
-    if (got < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), "getrandom");
-    if (got > 0) filled += static_cast<std::size_t>(got);
-  }
-  return id;
-}
-
-bool means_absent(Error error) {
-  using boost::system::errc::errc_t;
-  return error == errc_t::no_such_file_or_directory || error == errc_t::no_such_device ||
-         error == errc_t::no_such_device_or_address || error == errc_t::io_error || error == Errc::io_error ||
-         error == Errc::drive_lost;
-}
-
-// Reads the block of a superblock copy; what lies behind the end of a new file counts as zeros.
-Task<Result<>> read_copy(io::Drive& drive, std::uint64_t offset, std::span<std::byte> into) {
-  std::fill(into.begin(), into.end(), std::byte{0});
-  const std::uint64_t written =
-      std::min(drive.prepared_bytes(), drive.capacity_bytes()) / io::kBlockBytes * io::kBlockBytes;
-  if (written <= offset) co_return success();
-  const std::size_t there = static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), written - offset));
-  co_return co_await io::read(drive, offset, into.first(there));
-}
-
-bool all_zero(std::span<const std::byte> bytes) {
-  return std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; });
-}
-
-bool has_magic(std::span<const std::byte> bytes) {
-  ByteReader reader(bytes);
-  return reader.u64() == kSuperblockMagic;
-}
-
-// Reads both copies and tells what the drive is.
-Task<Result<>> identify(Found& found, std::string& why) {
-  const std::string& path = found.spec.path;
-  std::vector<std::byte> memory(kSuperblockOffsets.size() * kSuperblockBytesMax + io::kBlockBytes);
-  void* aligned = memory.data();
-  std::size_t space = memory.size();
-  CHECK(std::align(io::kBlockBytes, 2 * kSuperblockBytesMax, aligned, space) != nullptr);
-  std::array<std::span<std::byte>, 2> copies;
-  std::size_t unreadable = 0;
-  bool sound = false;
-  for (std::size_t copy = 0; copy < copies.size(); ++copy) {
-    copies[copy] = {static_cast<std::byte*>(aligned) + copy * kSuperblockBytesMax, kSuperblockBytesMax};
-    Result<> read = co_await read_copy(*found.drive, kSuperblockOffsets[copy], copies[copy]);
-    if (!read) {
-      ++unreadable;
-      copies[copy] = copies[copy].first(0);
-      continue;
-    }
-    Result<Superblock> block = decode_superblock(copies[copy]);
-    if (!block && block.error() == Errc::unsupported) {
-      why = fmt::format("{}: formatted by a newer version of this program; run that version", path);
-      co_return Errc::unsupported;
-    }
-    if (block && (!sound || block->generation > found.superblock.generation))
-      found.superblock = std::move(*block);
-    sound = sound || found.superblock.generation > 0;
-  }
-  if (sound) {
-    found.condition = Found::Condition::member;
-    co_return success();
-  }
-  if (unreadable > 0) {
-    log_error("drive_unreadable", {{"path", path}});
-    found.drive.reset();
-    co_return success();  // absent: it stays so until somebody replaces it
-  }
-  // A copy B without a byte was never written: copy A is what a cut left of the very first format.
-  if (all_zero(copies[1]) && (all_zero(copies[0]) || has_magic(copies[0]))) {
-    found.condition = Found::Condition::blank;
-    co_return success();
-  }
-  why = fmt::format(
-      "{}: holds other data, or both copies of its superblock are damaged; "
-      "wipe its first MiB to let it be formatted, or remove it from the configuration",
-      path);
-  co_return Errc::corrupt_data;
-}
 
 Task<Result<>> find_drives(const DriveSet::Options& options, std::vector<Found>& drives, std::string& why) {
   std::set<std::string> paths;
@@ -219,7 +63,9 @@ Result<> check_member(const Found& found, const Superblock& newest, const std::s
                       uuid_text(block.drive));
     return Errc::conflict;
   }
-  if (block.zone_bytes != newest.zone_bytes || block.parity != newest.parity) {
+  // m changes with the table: only superblocks of one generation must agree on it.
+  const bool other_parity = block.generation == newest.generation && block.parity != newest.parity;
+  if (block.zone_bytes != newest.zone_bytes || other_parity) {
     why = fmt::format("{}: its superblock contradicts the other drives'; remove it from the configuration",
                       path);
     return Errc::conflict;
@@ -247,6 +93,51 @@ Task<Result<>> activate(DriveSet::State& state, const std::vector<std::uint32_t>
   co_return success();
 }
 
+// A change of the table that a cut kept from some members: all get it before anything is built on it. One that cannot be
+// written to is lost.
+Task<> spread(DriveSet::State& state) {
+  ++state.superblock.generation;
+  std::vector<std::vector<std::byte>> images(state.members.size());
+  for (std::uint32_t number = 0; number < images.size(); ++number) {
+    if (state.members[number].status.load() != DriveStatus::alive) continue;
+    images[number] = encode_superblock(state.superblock_of(number));
+  }
+  const std::vector<Error> errors = co_await state.write_superblocks(std::move(images));
+  for (std::uint32_t number = 0; number < errors.size(); ++number) {
+    if (errors[number]) state.degrade(number, DriveStatus::lost, errors[number].message());
+  }
+}
+
+// A drive that was about to join when the power went: it is in no table, and holds nothing.
+bool never_joined(const Superblock& block, const Superblock& newest) {
+  return block.state == Superblock::State::forming && block.store == newest.store &&
+         std::none_of(newest.members.begin(), newest.members.end(),
+                      [&](const Superblock::Member& member) { return member.uuid == block.drive; });
+}
+
+// Adds the members of the table that no drive of the configuration is, if they are where they last were.
+Task<> search_last_paths(DriveSet::State& state, std::vector<Found>& drives) {
+  for (const Superblock::Member& entry : state.superblock.members) {
+    const bool known = std::any_of(drives.begin(), drives.end(), [&](const Found& found) {
+      return found.spec.path == entry.path ||
+             (found.condition == Found::Condition::member && found.superblock.drive == entry.uuid);
+    });
+    if (known || entry.state == Superblock::Member::State::retired || entry.path.empty()) continue;
+    Found found;
+    found.spec.path = entry.path;
+    std::string why;
+    Result<std::unique_ptr<io::Drive>> opened = open_drive(state.options, found.spec, false, why);
+    if (!opened) continue;
+    found.drive = std::move(*opened);
+    Result<> identified = co_await identify(found, why);
+    const bool same = identified && found.condition == Found::Condition::member &&
+                      found.superblock.store == state.superblock.store && found.superblock.drive == entry.uuid;
+    if (!same) continue;
+    log_info("drive_found", {{"path", entry.path}, {"reason", "a member that the configuration does not name"}});
+    drives.push_back(std::move(found));
+  }
+}
+
 Task<Result<>> join(std::vector<Found> drives, DriveSet::State& state, std::string& why) {
   const Superblock* newest = nullptr;
   MirrorSet mirrors;
@@ -269,8 +160,11 @@ Task<Result<>> join(std::vector<Found> drives, DriveSet::State& state, std::stri
     if (entry.state == Superblock::Member::State::retired) member->status.store(DriveStatus::retired);
     state.members.push_back(std::move(member));
   }
+  const std::uint64_t newest_generation = newest->generation;
+  if (state.options.search_last_paths) co_await search_last_paths(state, drives);
   std::set<Uuid> seen;
   std::vector<std::uint32_t> forming;
+  bool stale = false;
   for (Found& found : drives) {
     if (found.condition == Found::Condition::blank) {
       log_warn("drive_left_alone",
@@ -278,6 +172,10 @@ Task<Result<>> join(std::vector<Found> drives, DriveSet::State& state, std::stri
       continue;
     }
     if (found.condition != Found::Condition::member) continue;
+    if (never_joined(found.superblock, state.superblock)) {
+      log_warn("drive_left_alone", {{"path", found.spec.path}, {"reason", "its joining the store was cut off"}});
+      continue;
+    }
     Result<> fits = check_member(found, state.superblock, seen, why);
     if (!fits) co_return fits;
     seen.insert(found.superblock.drive);
@@ -289,6 +187,7 @@ Task<Result<>> join(std::vector<Found> drives, DriveSet::State& state, std::stri
     member.take_drive(std::move(found.drive));
     member.status.store(DriveStatus::alive);
     if (found.superblock.state == Superblock::State::forming) forming.push_back(number);
+    if (found.superblock.generation < newest_generation || found.copy_damaged) stale = true;
   }
   for (std::uint32_t number = 0; number < state.members.size(); ++number) {
     if (state.members[number].status.load() != DriveStatus::missing) continue;
@@ -296,7 +195,9 @@ Task<Result<>> join(std::vector<Found> drives, DriveSet::State& state, std::stri
                                {"uuid", uuid_text(state.superblock.members[number].uuid)},
                                {"last_path", state.members[number].path}});
   }
-  co_return co_await activate(state, forming, why);
+  Result<> activated = co_await activate(state, forming, why);
+  if (activated && stale) co_await spread(state);
+  co_return activated;
 }
 
 // Opens what is absent, decides every drive's capacity and the store's shape.
@@ -311,24 +212,12 @@ Result<> plan_store(const DriveSet::Options& options, std::vector<Found>& drives
       if (!opened) return opened.error();
       found.drive = std::move(*opened);
     }
-    std::uint64_t capacity = found.spec.capacity_bytes;
-    if (capacity == 0 && is_directory(path)) capacity = default_capacity(found.spec, options.drives);
-    if (capacity == 0) capacity = found.drive->capacity_bytes();
-    capacity = capacity / io::kBlockBytes * io::kBlockBytes;
-    if (capacity > found.drive->capacity_bytes()) {
-      why = fmt::format("{}: holds only {} bytes, {} are configured", path, found.drive->capacity_bytes(),
-                        capacity);
-      return Errc::invalid_argument;
-    }
-    if (capacity < kDriveBytesMin) {
-      why = fmt::format("{}: too small with {} bytes; a drive needs at least {}", path, capacity,
-                        kDriveBytesMin);
-      return Errc::invalid_argument;
-    }
-    smallest = std::min(smallest, capacity);
+    Result<std::uint64_t> capacity = capacity_of(found, options.drives, why);
+    if (!capacity) return capacity.error();
+    smallest = std::min(smallest, *capacity);
     Superblock::Member member;
     member.uuid = random_id(options);
-    member.capacity_bytes = capacity;
+    member.capacity_bytes = *capacity;
     member.path = path;
     block.members.push_back(std::move(member));
   }
@@ -387,6 +276,7 @@ Task<Result<>> open_members(DriveSet::Options options, DriveSet::State& state, s
   });
   Result<> opened = success();
   if (exists) {
+    state.options = options;
     opened = co_await join(std::move(drives), state, why);
   } else {
     opened = co_await create(options, std::move(drives), state, why);

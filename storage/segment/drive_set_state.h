@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "storage/segment/drive_set.h"
@@ -23,6 +24,9 @@ struct DriveSet::State {
     std::string path;  // under the state's mutex
     std::uint32_t zones = 0;
     Uuid uuid{};
+    // When look() tries it again, and the pause after that. By look() only.
+    std::int64_t retry_at_ns = 0;
+    std::int64_t retry_pause_ns = 0;
     // All that were opened, since operations of earlier ones may be unfinished. Under `writing`.
     std::vector<std::unique_ptr<io::Drive>> opened;
 
@@ -71,6 +75,9 @@ struct DriveSet::State {
 
   // `superblock` as member `number` carries it.
   Superblock superblock_of(std::uint32_t number) const;
+  // Writes `next` under a new generation to the live members but `except`; it is `superblock` when this succeeds. Members
+  // that did not take it are lost. Under `writing`.
+  Task<Result<>> publish(Superblock next, std::optional<std::uint32_t> except = std::nullopt);
   // Writes the images, one a member (empty: skip), to copy A of all and then to copy B of those that took A.
   // Returns by member what went wrong.
   Task<std::vector<Error>> write_superblocks(std::vector<std::vector<std::byte>> images);

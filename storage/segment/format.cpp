@@ -67,6 +67,18 @@ Result<ByteReader> open_envelope(std::span<const std::byte> from, std::uint64_t 
   return ByteReader(from.subspan(kEnvelopeBytes, length - kEnvelopeBytes));
 }
 
+ZoneHeader zone_header_of(const SegmentRecord& record, unsigned shard) {
+  ZoneHeader header;
+  header.segment = record.id;
+  header.epoch = record.epoch;
+  header.created_ms = record.created_ms;
+  header.zone = record.members.at(shard).zone;
+  header.shard_index = static_cast<std::uint16_t>(shard);
+  header.scheme = {record.data, record.parity};
+  header.members = record.members;
+  return header;
+}
+
 void encode_zone_header(const ZoneHeader& header, std::span<std::byte, io::kBlockBytes> into) {
   CHECK(header.members.size() == header.scheme.data + header.scheme.parity);
   const auto length =

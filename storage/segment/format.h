@@ -68,6 +68,9 @@ struct ZoneHeader {
   std::vector<SegmentRecord::Member> members;  // k + m, as of the opening
 };
 
+// The header of shard `shard`'s zone; `store` and `drive` are the owner's to fill in.
+ZoneHeader zone_header_of(const SegmentRecord& record, unsigned shard);
+
 // Writes one block.
 void encode_zone_header(const ZoneHeader& header, std::span<std::byte, io::kBlockBytes> into);
 Result<ZoneHeader> decode_zone_header(std::span<const std::byte> block);

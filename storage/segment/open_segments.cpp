@@ -55,6 +55,8 @@ SegmentPtr OpenSegments::usable(Lane lane) {
   std::lock_guard lock(mutex_);
   const SegmentPtr& segment = lanes_[static_cast<std::size_t>(lane)].segment;
   if (!segment || !segment->accepts_appends() || !members_alive(*segment)) return nullptr;
+  // Drives joined or came back: new stripes use the wider geometry at once.
+  if (segment->scheme() != context_.drives.scheme_for(context_.drives.alive_count())) return nullptr;
   return segment;
 }
 
@@ -113,6 +115,7 @@ Task<Result<SegmentPtr>> OpenSegments::open_or_wait(Lane lane, bool waited) {
 Task<Result<SegmentPtr>> OpenSegments::open(Lane lane) {
   Error last = Errc::read_only;
   for (unsigned attempt = 0; attempt < kOpenAttemptsMax; ++attempt) {
+    context_.take_new_members();
     const erasure::Scheme scheme = context_.drives.scheme_for(context_.drives.alive_count());
     if (scheme.data == 0) co_return Errc::read_only;
     SegmentRecord record;
@@ -168,19 +171,12 @@ Task<Result<>> OpenSegments::write_zone_headers(const Segment& segment) {
       co_await context_.pool.take(width * io::kBlockBytes, context_.options.wait_ms_max);
   if (!buffer) co_return buffer.error();
   const SegmentRecord record = segment.record();
-  ZoneHeader header;
-  header.store = context_.drives.store_id();
-  header.segment = record.id;
-  header.epoch = record.epoch;
-  header.created_ms = record.created_ms;
-  header.scheme = segment.scheme();
-  header.members = record.members;
   std::vector<io::GroupedOperation> writes;
   for (unsigned shard = 0; shard < width; ++shard) {
     const SegmentRecord::Member member = record.members[shard];
+    ZoneHeader header = zone_header_of(record, shard);
+    header.store = context_.drives.store_id();
     header.drive = context_.drives.member_id(member.drive);
-    header.zone = member.zone;
-    header.shard_index = static_cast<std::uint16_t>(shard);
     const std::span<std::byte> block = buffer->span().subspan(shard * io::kBlockBytes, io::kBlockBytes);
     encode_zone_header(header, block.first<io::kBlockBytes>());
     io::GroupedOperation write{context_.drive_for_write(member.drive),

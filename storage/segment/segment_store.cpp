@@ -388,6 +388,7 @@ std::uint32_t SegmentStore::append_bytes_max() const {
 }
 
 std::uint32_t SegmentStore::zones_free(std::uint32_t member) const {
+  state_->context.take_new_members();
   return static_cast<std::uint32_t>(state_->context.zones.free_zones(member));
 }
 

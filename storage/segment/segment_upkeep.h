@@ -44,6 +44,7 @@ struct ScrubStep {
   std::uint32_t next_block = 0;     // where to go on; 0: the segment is done
   std::uint64_t bytes = 0;          // read
   std::uint64_t stripes = 0;
+  std::uint64_t zone_headers_repaired = 0;
   std::uint64_t shards_damaged = 0;
   std::uint64_t shards_repaired = 0;
   std::uint64_t shards_absent = 0;      // on drives that are not there: a rebuild's business

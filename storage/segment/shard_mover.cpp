@@ -15,8 +15,6 @@ namespace {
 // Zones of a member that are left for the collector, as an append leaves them.
 constexpr std::uint32_t kZonesSpared = 2;
 
-bool usable(ShardState state) { return state == ShardState::good || state == ShardState::payload; }
-
 // Marks a segment as being moved for as long as it lives.
 class MoveMark {
  public:
@@ -70,6 +68,7 @@ Task<Result<>> ShardMover::move_exclusively(const MoveRequest& request) {
   if (!context_.drives.takes_zones(request.to_member)) co_return Errc::drive_lost;
   // A stripe still being written could become durable without the shard that is moved.
   if (!segment->quiet() || !segment->stored_known()) co_return Errc::conflict;
+  context_.take_new_members();
   Result<SegmentRecord::Member> zone = context_.zones.allocate_on(request.to_member, kZonesSpared);
   if (!zone) co_return zone.error();
   context_.update_zone_gauge();
@@ -93,18 +92,11 @@ Task<Result<>> ShardMover::move_exclusively(const MoveRequest& request) {
 Task<Result<>> ShardMover::write_zone_header(const Copy& copy) {
   Result<io::Buffer> block = co_await copy.request.pool->take(io::kBlockBytes, context_.options.wait_ms_max);
   if (!block) co_return block.error();
-  const SegmentRecord record = copy.segment->record();
-  ZoneHeader header;
+  SegmentRecord record = copy.segment->record();
+  record.members[copy.request.shard] = copy.to;
+  ZoneHeader header = zone_header_of(record, copy.request.shard);
   header.store = context_.drives.store_id();
   header.drive = context_.drives.member_id(copy.to.drive);
-  header.segment = record.id;
-  header.epoch = record.epoch;
-  header.created_ms = record.created_ms;
-  header.zone = copy.to.zone;
-  header.shard_index = static_cast<std::uint16_t>(copy.request.shard);
-  header.scheme = copy.segment->scheme();
-  header.members = record.members;
-  header.members[copy.request.shard] = copy.to;
   encode_zone_header(header, block->span().first<io::kBlockBytes>());
   co_return co_await write(copy, 0, block->span().first(io::kBlockBytes));
 }
@@ -196,11 +188,13 @@ Task<Result<>> ShardMover::fill(const Copy& copy, StripeWindow& window, StripeFo
                                 bool& made) {
   const unsigned shard = copy.request.shard;
   const unsigned needed = copy.segment->scheme().data;
-  if (!usable(found.shards[shard]) && found.sources() < needed && !window.all_asked()) {
+  const auto enough = [&] { return is_source(found.shards[shard]) || found.sources() >= needed; };
+  if (!enough() && !window.all_asked()) {
     co_await window.load_all();
     window.judge(found);
   }
-  if (usable(found.shards[shard]) || found.sources() >= needed) {
+  if (!enough()) co_await window.reread(found);
+  if (enough()) {
     made = window.rebuild(found, shard, into);
     if (made) co_return success();
     log_error("stripe_no_codeword",

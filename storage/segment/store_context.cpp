@@ -59,6 +59,13 @@ io::Drive* StoreContext::drive_for_write(std::uint32_t member) const {
   return drives.status(member) == DriveStatus::alive ? drives.drive(member) : nullptr;
 }
 
+void StoreContext::take_new_members() {
+  std::lock_guard lock(joining_);
+  while (zones.member_count() < drives.member_count()) {
+    zones.add_member(drives.zones(static_cast<std::uint32_t>(zones.member_count())));
+  }
+}
+
 void StoreContext::update_zone_gauge() {
   metrics.zones_free.set(static_cast<std::int64_t>(zones.free_zones()));
 }

@@ -74,6 +74,11 @@ struct StoreContext {
   void update_zone_gauge();
   // Segments of today's geometry that there are zones for, at most `limit`.
   unsigned segments_left(unsigned limit) const;
+  // Gives the allocator the zones of drives that joined since the last call.
+  void take_new_members();
+
+ private:
+  std::mutex joining_;
 };
 
 }  // namespace storage::segment

@@ -13,7 +13,17 @@ namespace asio = boost::asio;
 
 namespace {
 
-bool damaged(ShardState state) { return state == ShardState::rotten || state == ShardState::payload; }
+const char* what_is_wrong(ShardState state) {
+  if (state == ShardState::refused) return "unreadable";
+  return state == ShardState::payload ? "header" : "payload";
+}
+
+// The members may have moved since it was written.
+bool same_zone(const Result<ZoneHeader>& found, const ZoneHeader& wanted) {
+  return found && found->store == wanted.store && found->drive == wanted.drive && found->segment == wanted.segment &&
+         found->epoch == wanted.epoch && found->zone == wanted.zone && found->shard_index == wanted.shard_index &&
+         found->scheme == wanted.scheme;
+}
 
 }  // namespace
 
@@ -49,28 +59,80 @@ Task<Result<ScrubStep>> StripeScrubber::step(ScrubRequest request) {
     co_await asio::post(executor, use_task);  // clients of this thread come in between
   }
   step.bytes = window->bytes_read();
+  // A segment without a stripe may be one whose opening a cut ended before its headers.
+  if (request.first_block == 1 && step.stripes > 0) {
+    Result<> headers = co_await check_zone_headers(request, segment, step);
+    if (!headers) co_return headers.error();
+  }
   step.next_block = at < end_block ? at : 0;
   co_return step;
+}
+
+// Verifies to whom the zones are bound and writes anew what is damaged, with the members of now.
+Task<Result<>> StripeScrubber::check_zone_headers(const ScrubRequest& request, SegmentPtr segment, ScrubStep& step) {
+  const unsigned width = segment->width();
+  Result<io::Buffer> memory = co_await request.pool->take(width * io::kBlockBytes, context_.options.wait_ms_max);
+  if (!memory) co_return memory.error();
+  const PlacementPtr placement = segment->placement();  // held until the last write has ended
+  SegmentRecord record = segment->record();
+  record.members = placement->members();
+  std::vector<io::GroupedOperation> reads;
+  for (unsigned shard = 0; shard < width; ++shard) {
+    const SegmentRecord::Member& member = (*placement)[shard];
+    const bool wanted = !request.member || *request.member == member.drive;
+    io::GroupedOperation read{wanted ? context_.drives.drive(member.drive) : nullptr,
+                              {io::Operation::Kind::read, context_.drive_offset(member.zone, 0),
+                               memory->span().subspan(shard * io::kBlockBytes, io::kBlockBytes)},
+                              {}};
+    reads.push_back(read);
+  }
+  co_await io::run_all(reads);
+  for (unsigned shard = 0; shard < width; ++shard) {
+    const SegmentRecord::Member& member = (*placement)[shard];
+    if (reads[shard].drive == nullptr) continue;
+    if (reads[shard].error) context_.drives.report_error(member.drive, io::Operation::Kind::read, reads[shard].error);
+    step.bytes += io::kBlockBytes;
+    ZoneHeader header = zone_header_of(record, shard);
+    header.store = context_.drives.store_id();
+    header.drive = context_.drives.member_id(member.drive);
+    const std::span<std::byte> block = reads[shard].operation.memory;
+    if (!reads[shard].error && same_zone(decode_zone_header(block), header)) continue;
+    log_error("zone_header_damaged",
+              {{"drive", member.drive}, {"zone", member.zone}, {"offset", context_.drive_offset(member.zone, 0)}});
+    io::Drive* drive = context_.drive_for_write(member.drive);
+    if (drive == nullptr) continue;
+    encode_zone_header(header, block.first<io::kBlockBytes>());
+    Result<> written = co_await io::write(*drive, context_.drive_offset(member.zone, 0), block);
+    context_.metrics.syncs.add();
+    if (written) {
+      ++step.zone_headers_repaired;
+      log_info("zone_header_repaired", {{"drive", member.drive}, {"zone", member.zone}});
+    } else {
+      context_.drives.report_error(member.drive, io::Operation::Kind::write, written.error());
+    }
+  }
+  co_return success();
 }
 
 Task<Result<>> StripeScrubber::check(const ScrubRequest& request, StripeWindow& window, StripeFound& found,
                                      ScrubStep& step) {
   ++step.stripes;
-  const auto any_damaged = [&] { return std::any_of(found.shards.begin(), found.shards.end(), damaged); };
+  const auto any_damaged = [&] { return std::any_of(found.shards.begin(), found.shards.end(), is_damaged); };
   if ((any_damaged() || window.failed() > 0) && !window.all_asked()) {
     co_await window.load_all();
     window.judge(found);
   }
+  if (window.failed() > 0) co_await window.reread(found);
   bool whole = true;
   const PlacementPtr placement = found.stripe.segment->placement();
   for (unsigned shard = 0; shard < found.shards.size(); ++shard) {
     whole = whole && found.shards[shard] == ShardState::good;
     if (found.shards[shard] == ShardState::unread && window.asked(shard)) ++step.shards_absent;
-    if (!damaged(found.shards[shard])) continue;
+    if (!is_damaged(found.shards[shard])) continue;
     ++step.shards_damaged;
     context_.metrics.crc_failures.add();
     const SegmentRecord::Member& member = (*placement)[shard];
-    log_error("shard_damaged", {{"what", found.shards[shard] == ShardState::payload ? "header" : "payload"},
+    log_error("shard_damaged", {{"what", what_is_wrong(found.shards[shard])},
                                 {"drive", member.drive},
                                 {"zone", member.zone},
                                 {"offset", context_.drive_offset(member.zone, found.stripe.stripe_block)},
@@ -95,7 +157,7 @@ Task<Result<>> StripeScrubber::repair(const ScrubRequest& request, const StripeW
   Result<io::Buffer> image = co_await request.pool->take(bytes, context_.options.wait_ms_max);
   if (!image) co_return image.error();
   for (unsigned shard = 0; shard < found.shards.size(); ++shard) {
-    if (!damaged(found.shards[shard])) continue;
+    if (!is_damaged(found.shards[shard])) continue;
     const std::span<std::byte> into = image->span().first(bytes);
     if (!window.rebuild(found, shard, into)) {
       log_error("stripe_no_codeword", {{"segment", found.stripe.segment->id()},

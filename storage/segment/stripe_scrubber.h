@@ -23,6 +23,7 @@ class StripeScrubber {
   Task<Result<>> check(const ScrubRequest& request, StripeWindow& window, StripeFound& found, ScrubStep& step);
   Task<Result<>> repair(const ScrubRequest& request, const StripeWindow& window, const StripeFound& found,
                         ScrubStep& step);
+  Task<Result<>> check_zone_headers(const ScrubRequest& request, SegmentPtr segment, ScrubStep& step);
   Task<Result<>> judge_loss(const ScrubRequest& request, const StripeWindow& window, const StripeFound& found,
                             ScrubStep& step);
 

@@ -12,8 +12,6 @@ namespace {
 
 constexpr std::uint32_t kWindowBlocksMax = 1024;  // 4 MiB a drive: larger reads bring nothing
 
-bool usable(ShardState state) { return state == ShardState::good || state == ShardState::payload; }
-
 bool has_magic(std::span<const std::byte> block) {
   ByteReader reader(block);
   return reader.u64() == kShardHeaderMagic;
@@ -40,7 +38,7 @@ bool same_stripe(const ShardHeader& a, const ShardHeader& b) {
 }  // namespace
 
 unsigned StripeFound::sources() const {
-  return static_cast<unsigned>(std::count_if(shards.begin(), shards.end(), usable));
+  return static_cast<unsigned>(std::count_if(shards.begin(), shards.end(), is_source));
 }
 
 StripeInfo info_of(const StripeFound& found) {
@@ -130,7 +128,7 @@ bool StripeWindow::all_asked() const {
 }
 
 std::optional<ShardHeader> StripeWindow::header_at(unsigned shard, std::uint32_t block) const {
-  if (shards_[shard] != Loading::loaded || !has_magic(bytes(shard, block, 1))) return std::nullopt;
+  if (!has_magic(bytes(shard, block, 1))) return std::nullopt;
   const std::uint32_t left = std::min(end_block() - block, kHeaderBlocksMax);
   Result<ShardHeader> header = decode_shard_header(bytes(shard, block, left));
   if (!header) return std::nullopt;
@@ -183,6 +181,7 @@ std::optional<std::uint32_t> StripeWindow::begins_at(std::uint32_t block) const 
 // The stripe with a header at `block` in a loaded shard, if it ends in the window; its shards are judged.
 std::optional<StripeFound> StripeWindow::at(std::uint32_t block) const {
   for (unsigned shard = 0; shard < segment_->width(); ++shard) {
+    if (shards_[shard] != Loading::loaded) continue;
     std::optional<ShardHeader> header = header_at(shard, block);
     if (!header) continue;
     StripeFound found;
@@ -200,7 +199,6 @@ std::optional<StripeFound> StripeWindow::at(std::uint32_t block) const {
 }
 
 ShardState StripeWindow::judge_shard(const StripeFound& found, unsigned shard) const {
-  if (shards_[shard] != Loading::loaded) return ShardState::unread;
   const StripeShape& shape = found.stripe.shape;
   const std::optional<ShardHeader> own = header_at(shard, found.stripe.stripe_block);
   const std::span<const std::byte> payload =
@@ -220,7 +218,37 @@ ShardState StripeWindow::judge_shard(const StripeFound& found, unsigned shard) c
 void StripeWindow::judge(StripeFound& found) const {
   found.shards.resize(segment_->width(), ShardState::unread);
   for (unsigned shard = 0; shard < segment_->width(); ++shard) {
-    if (found.shards[shard] == ShardState::unread) found.shards[shard] = judge_shard(found, shard);
+    if (found.shards[shard] != ShardState::unread || shards_[shard] != Loading::loaded) continue;
+    found.shards[shard] = judge_shard(found, shard);
+  }
+}
+
+Task<> StripeWindow::reread(StripeFound& found) {
+  const PlacementPtr placement = segment_->placement();  // held until the last read has ended
+  std::vector<io::GroupedOperation> reads;
+  std::vector<unsigned> asked;
+  for (unsigned shard = 0; shard < segment_->width(); ++shard) {
+    const SegmentRecord::Member& member = (*placement)[shard];
+    io::GroupedOperation read{context_->drives.drive(member.drive),
+                              {io::Operation::Kind::read,
+                               context_->drive_offset(member.zone, found.stripe.stripe_block), shard_bytes(found, shard)},
+                              {}};
+    if (shards_[shard] != Loading::failed || found.shards[shard] != ShardState::unread || read.drive == nullptr) continue;
+    reads.push_back(read);
+    asked.push_back(shard);
+  }
+  if (reads.empty()) co_return;
+  co_await io::run_all(reads);
+  for (std::size_t i = 0; i < reads.size(); ++i) {
+    ShardState& state = found.shards[asked[i]];
+    if (reads[i].error) {
+      const std::uint32_t member = (*placement)[asked[i]].drive;
+      context_->drives.report_error(member, io::Operation::Kind::read, reads[i].error);
+      if (context_->drives.drive(member) != nullptr) state = ShardState::refused;
+      continue;
+    }
+    bytes_read_ += reads[i].operation.memory.size();
+    state = judge_shard(found, asked[i]);
   }
 }
 
@@ -254,12 +282,12 @@ bool StripeWindow::rebuild(const StripeFound& found, unsigned shard, std::span<s
   std::vector<unsigned> present;
   std::vector<erasure::Shard> source;
   for (unsigned i = 0; i < shape.width() && present.size() < shape.scheme.data; ++i) {
-    if (i == shard || !usable(found.shards[i])) continue;
+    if (i == shard || !is_source(found.shards[i])) continue;
     present.push_back(i);
     source.push_back(shard_bytes(found, i).data() + header_bytes);
   }
   const std::span<std::byte> payload = into.subspan(header_bytes);
-  if (usable(found.shards[shard])) {
+  if (is_source(found.shards[shard])) {
     std::memcpy(payload.data(), shard_bytes(found, shard).data() + header_bytes, payload.size());
   } else {
     CHECK(present.size() == shape.scheme.data);

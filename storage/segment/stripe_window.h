@@ -18,11 +18,18 @@
 namespace storage::segment {
 
 enum class ShardState : std::uint8_t {
-  unread,  // not asked for, or its drive is not there or refused
-  rotten,  // other bytes than were written
-  payload, // the header is rotten, the payload has the CRC that the other headers hold
+  unread,   // not asked for, or its drive is not there
+  refused,  // the drive is there and does not give these bytes
+  rotten,   // other bytes than were written
+  payload,  // the header is rotten, the payload has the CRC that the other headers hold
   good,
 };
+
+// Whether what the shard holds can serve as a source; whether it is to be written anew.
+inline bool is_source(ShardState state) { return state == ShardState::good || state == ShardState::payload; }
+inline bool is_damaged(ShardState state) {
+  return state == ShardState::refused || state == ShardState::rotten || state == ShardState::payload;
+}
 
 // A stripe as it was found.
 struct StripeFound {
@@ -67,6 +74,9 @@ class StripeWindow {
 
   // Judges again, after more shards were loaded.
   void judge(StripeFound& found) const;
+  // Reads the stripe's own blocks of shards whose drive is there but refused the whole window: one bad sector must not
+  // cost the shards of other stripes.
+  Task<> reread(StripeFound& found);
   // Whether the parity is what the data makes it (invariant 8). All payloads can be trusted.
   bool is_codeword(const StripeFound& found) const;
   // Makes the bytes of `shard`, header and payload, in `into` (blocks() * 4096). found.sources() >= k. False: what came

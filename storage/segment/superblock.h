@@ -22,6 +22,7 @@ inline constexpr std::array<std::uint64_t, 2> kSuperblockOffsets = {0, 512 * 102
 inline constexpr std::size_t kSuperblockBytesMax = 128 * 1024;
 inline constexpr std::size_t kSuperblockFixedBytes = 104;
 inline constexpr std::size_t kMemberFixedBytes = 28;
+inline constexpr std::uint64_t kScratchOffset = kReservedBytes - 4096;  // a block that probes may write
 inline constexpr unsigned kMembersMax = 255;
 inline constexpr std::size_t kPathHintBytesMax = 255;  // longer paths are cut: a hint for messages only
 

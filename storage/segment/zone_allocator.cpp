@@ -106,6 +106,11 @@ unsigned ZoneAllocator::segments_left(unsigned width, unsigned limit,
   return width == 0 ? 0 : room_for(std::move(free), width, limit);
 }
 
+std::size_t ZoneAllocator::member_count() const {
+  std::lock_guard lock(mutex_);
+  return drives_.size();
+}
+
 Result<SegmentRecord::Member> ZoneAllocator::allocate_on(std::uint32_t member, std::uint32_t spared) {
   std::lock_guard lock(mutex_);
   if (member >= drives_.size() || drives_[member].free_count <= spared) return Errc::no_space;

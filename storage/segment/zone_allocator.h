@@ -41,6 +41,7 @@ class ZoneAllocator {
 
   // The next member, with this many zones, all free.
   void add_member(std::uint32_t zones);
+  std::size_t member_count() const;
 
   // Preparation: zones below `prepared_zones[member]`, and those marked, cost no allocation in the file
   // system.

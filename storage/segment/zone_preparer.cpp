@@ -27,6 +27,7 @@ Task<> ZonePreparer::run() {
   Timer timer(executor);
   while (true) {
     bool worked = false;
+    context_.take_new_members();
     for (const MemberInfo& member : context_.drives.members()) {
       asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
       if (cancellation.cancelled() != asio::cancellation_type::none) co_return;

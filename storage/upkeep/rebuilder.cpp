@@ -22,6 +22,8 @@ using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
 
 constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 constexpr std::uint32_t kPauseMaxS = 600;
+// After so many the drives are looked at again: what is most endangered may have changed.
+constexpr std::size_t kJobsPerRoundMax = 64;
 
 bool away(DriveStatus status) { return status == DriveStatus::lost || status == DriveStatus::missing; }
 
@@ -59,7 +61,8 @@ Task<> Rebuilder::run() {
   Executor executor = co_await asio::this_coro::executor;
   Timer timer(executor);
   while (!stopping_.load()) {
-    co_await round();
+    const bool more = co_await round();
+    if (more) continue;
     timer.expires_after(std::chrono::milliseconds(options_.look_ms));
     auto [ended] = co_await timer.async_wait(asio::as_tuple(use_task));
     if (ended) co_return;
@@ -161,7 +164,7 @@ void Rebuilder::note_plan(std::uint64_t degraded, std::uint64_t left) {
   }
 }
 
-Task<> Rebuilder::round() {
+Task<bool> Rebuilder::round() {
   Executor executor = co_await asio::this_coro::executor;
   const std::set<std::uint32_t> leaving = members_to_empty();
   std::vector<Job> jobs = co_await plan(leaving);
@@ -181,6 +184,8 @@ Task<> Rebuilder::round() {
       progress_.state = resting_.empty() ? State::waiting : State::stuck;
     }
   }
+  const bool more = jobs.size() > kJobsPerRoundMax;
+  if (more) jobs.resize(kJobsPerRoundMax);
   if (!jobs.empty()) {
     std::atomic<std::size_t> next{0};
     TaskGroup workers;
@@ -194,9 +199,10 @@ Task<> Rebuilder::round() {
     std::lock_guard lock(mutex_);
     workers_ = nullptr;
   }
-  if (stopping_.load()) co_return;
+  if (stopping_.load()) co_return false;
   co_await plan(leaving);  // the figures as they are now
   co_await report_emptied(segments_.segments());
+  co_return more;
 }
 
 // `jobs` and `next` live in the frame of round(), which joins.
@@ -249,7 +255,10 @@ Task<Result<>> Rebuilder::do_job(const Job& job) {
     const std::vector<std::uint32_t> outside = targets(record, leaving);
     if (outside.empty()) {
       if (!hooks_.rewrite) co_return Errc::read_only;
-      co_return co_await hooks_.rewrite(record.id);  // the whole segment: nothing of it is left to be moved
+      Result<> rewritten = co_await hooks_.rewrite(record.id);  // the whole segment: nothing of it is left to be moved
+      // Somebody who still reads there keeps it for a while.
+      if (rewritten && segments_.pin(record.id)) co_return Errc::conflict;
+      co_return rewritten;
     }
     Result<> moved = Errc::no_space;
     for (const std::uint32_t member : outside) {
@@ -284,7 +293,7 @@ void Rebuilder::note_result(segment::SegmentId segment, const Result<>& result) 
     left_gauge_.set(static_cast<std::int64_t>(progress_.segments_left));
   } else {
     Rest& rest = resting_[segment];
-    if (rest.pause_s == 0) {
+    if (rest.pause_s == 0 && result.error() != Errc::conflict) {  // a conflict passes by itself
       log_warn("segment_not_rebuilt", {{"segment", segment}, {"error", result.error().message()}});
     }
     rest.pause_s = rest.pause_s == 0 ? options_.retry_s : std::min(rest.pause_s * 2, kPauseMaxS);

@@ -54,8 +54,9 @@ class Rebuilder {
   void start(Executor executor);
   Task<> stop();
 
-  // One look and all the work that it finds; for commands and tests, never beside start().
-  Task<> round();
+  // One look, and the most urgent work that it finds; for commands and tests, never beside start(). True when more is left
+  // to be done at once.
+  Task<bool> round();
 
   // What `lost` held goes to `replacement` where its segments allow.
   void prefer(std::uint32_t lost, std::uint32_t replacement);

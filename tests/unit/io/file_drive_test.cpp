@@ -57,6 +57,18 @@ class FileDriveTest : public ::testing::Test {
   std::string why_;
 };
 
+TEST_F(FileDriveTest, WhatWasGivenUpCanBeOpenedAnew) {
+  auto first = open(scratch_.file("drive"), kCapacity, true);
+  ASSERT_TRUE(first) << why_;
+  ASSERT_FALSE(write(**first, 4096));
+  (*first)->give_up();
+  auto second = open(scratch_.file("drive"), kCapacity, false);
+  ASSERT_TRUE(second) << why_;
+  EXPECT_EQ(write(**first, 0), Errc::drive_lost);
+  EXPECT_FALSE(write(**second, 0));
+  EXPECT_FALSE(read(**second, 4096));
+}
+
 TEST_F(FileDriveTest, AnAbsentDriveIsNotFoundUnlessAsked) {
   const std::string path = scratch_.file("a/b/c");
   EXPECT_EQ(open(path, kCapacity, false).error().value(), ENOENT);

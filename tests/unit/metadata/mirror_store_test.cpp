@@ -184,6 +184,59 @@ TEST_F(MirrorTest, ALostDriveIsReplacedOnAnother) {
   EXPECT_EQ(get("b"), "2");
 }
 
+TEST_F(MirrorTest, ADriveThatJoinsGetsTheMirrorThatIsMissing) {
+  ASSERT_TRUE(start({0, 1, 2}));
+  ASSERT_TRUE(put("a", "1").has_value());
+  store_->lose(1);
+  while (store_->members() != std::vector<std::uint32_t>{0, 2}) std::this_thread::yield();
+  store_->add_location({7, "7"});
+  while (store_->members() != std::vector<std::uint32_t>{0, 2, 7}) std::this_thread::yield();
+  ASSERT_TRUE(put("b", "2").has_value());
+  stop();
+  ASSERT_TRUE(start({7}));
+  EXPECT_EQ(get("a"), "1");
+  EXPECT_EQ(get("b"), "2");
+}
+
+TEST_F(MirrorTest, ADriveThatIsBackCountsAgain) {
+  ASSERT_TRUE(start({0, 1, 2}));
+  ASSERT_TRUE(put("a", "1").has_value());
+  store_->lose(2);
+  while (store_->members() != std::vector<std::uint32_t>{0, 1}) std::this_thread::yield();
+  ASSERT_TRUE(put("a", "2").has_value());
+  store_->add_location({2, "2"});
+  wait_for_members(3);
+  stop();
+  ASSERT_TRUE(start({2}));
+  EXPECT_EQ(get("a"), "2");
+}
+
+TEST_F(MirrorTest, MoreCopiesAreMadeWhenTheyAreAskedFor) {
+  ASSERT_TRUE(start({0, 1, 2, 3, 4}));
+  ASSERT_TRUE(put("a", "1").has_value());
+  store_->set_copies(5);
+  wait_for_members(5);
+  store_->set_copies(3);  // none is given up for there being too many
+  ASSERT_TRUE(put("b", "2").has_value());
+  EXPECT_EQ(store_->members().size(), 5u);
+}
+
+TEST_F(MirrorTest, AMirrorThatLeavesGoesOnlyWhenEnoughOthersHoldEverything) {
+  ASSERT_TRUE(start({0, 1, 2}));
+  ASSERT_TRUE(put("a", "1").has_value());
+  store_->leave(0);
+  // There is nobody to take its place: it stays, and serves.
+  ASSERT_TRUE(put("b", "2").has_value());
+  EXPECT_EQ(store_->members().size(), 3u);
+  store_->add_location({5, "5"});
+  while (store_->members() != std::vector<std::uint32_t>{1, 2, 5}) std::this_thread::yield();
+  EXPECT_EQ(newest_.members, (std::vector<std::uint32_t>{1, 2, 5}));
+  EXPECT_EQ(get("a"), "1");
+  stop();
+  ASSERT_TRUE(start({5}));
+  EXPECT_EQ(get("b"), "2");
+}
+
 TEST_F(MirrorTest, WhenTheNewSetCannotBeWrittenNothingIsAcknowledgedAnyMore) {
   ASSERT_TRUE(start({0, 1, 2}));
   fail_publish_ = true;

@@ -233,6 +233,56 @@ TEST_F(MoveTest, ScrubRepairsEveryKindOfByteInPlace) {
   check(rig, stored);
 }
 
+TEST_F(MoveTest, ScrubWritesDamagedZoneHeadersAnew) {
+  StoreRig rig{seven()};
+  ASSERT_TRUE(rig.boot()) << rig.why;
+  const auto stored = fill(rig);
+  ASSERT_TRUE(rig.move_shard(1, 1, outsider(rig)));
+  const auto clean = rig.scrub(1);
+  ASSERT_TRUE(clean);
+  EXPECT_EQ(clean->zone_headers_repaired, 0u);
+  const SegmentRecord record = rig.catalog.records.at(1);
+  for (unsigned shard = 0; shard < 6; ++shard) {
+    for (const std::uint64_t at : {1UL, 9UL, 13UL, 17UL, 30UL, 45UL, 57UL, 65UL, 73UL, 81UL, 85UL, 86UL, 87UL, 90UL, 130UL}) {
+      rig.disks.rot(record.members[shard].drive, rig.drives->zone_offset(record.members[shard].zone) + at, 1);
+      const auto scrubbed = rig.scrub(1);
+      ASSERT_TRUE(scrubbed);
+      ASSERT_EQ(scrubbed->zone_headers_repaired, 1u) << "shard " << shard << " byte " << at;
+      ASSERT_EQ(scrubbed->shards_damaged, 0u);
+    }
+  }
+  const auto again = rig.scrub(1);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->zone_headers_repaired, 0u);
+  check(rig, stored);
+}
+
+// One sector that a drive refuses costs its own stripe only, and is written anew.
+TEST_F(MoveTest, ABadSectorIsWrittenAnewAndHidesNoOtherStripe) {
+  StoreRig rig{seven()};
+  ASSERT_TRUE(rig.boot()) << rig.why;
+  const auto stored = fill(rig);
+  const SegmentRecord record = rig.catalog.records.at(1);
+  tests::FaultMatch match;
+  match.disk = record.members[1].drive;
+  match.kind = io::Operation::Kind::read;
+  match.begin = rig.offset_of(stored[2].extent, 1, 1);
+  match.end = match.begin + 4096;
+  match.count = tests::FaultMatch::kAlways;
+  rig.disks.inject(match, tests::Fault{});
+  const auto scrubbed = rig.scrub(1);
+  ASSERT_TRUE(scrubbed);
+  EXPECT_EQ(scrubbed->shards_damaged, 1u);
+  EXPECT_EQ(scrubbed->shards_repaired, 1u);
+  EXPECT_EQ(scrubbed->shards_absent, 0u);
+  // Two drives lost beside it: only the stripe with the bad sector is out of reach.
+  rig.disks.pull(record.members[0].drive);
+  rig.disks.pull(record.members[5].drive);
+  EXPECT_FALSE(rig.move_shard(1, 0, outsider(rig)));
+  EXPECT_TRUE(rig.move_shard(1, 0, outsider(rig), nobody));
+  rig.disks.clear_faults();
+}
+
 TEST_F(MoveTest, ScrubOfOneDriveFindsWhatAStaleDriveLost) {
   StoreRig rig{seven()};
   ASSERT_TRUE(rig.boot()) << rig.why;

@@ -134,6 +134,7 @@ Result<> StoreRig::open_drives(std::vector<std::size_t> which) {
     spec.path = "disk" + std::to_string(index);
     set.drives.push_back(std::move(spec));
   }
+  set.search_last_paths = search_last_paths;
   set.opener = [this](const DriveSpec& spec, bool, std::string&) -> Result<std::unique_ptr<io::Drive>> {
     return disks.open(std::stoul(spec.path.substr(4)));
   };
@@ -186,6 +187,7 @@ Task<Result<ScrubStep>> scrub_whole(SegmentStore& store, ScrubRequest request) {
     if (!step) co_return step.error();
     sum.bytes += step->bytes;
     sum.stripes += step->stripes;
+    sum.zone_headers_repaired += step->zone_headers_repaired;
     sum.shards_damaged += step->shards_damaged;
     sum.shards_repaired += step->shards_repaired;
     sum.shards_absent += step->shards_absent;
@@ -237,6 +239,55 @@ void StoreRig::spawn_read(TaskGroup& group, const Extent& extent, Result<std::ve
 }
 
 void StoreRig::join(TaskGroup& group) { run_task(context, tests::join(group)); }
+
+namespace {
+
+Task<Result<std::uint32_t>> add_one(DriveSet& set, DriveSpec spec, std::string& why) {
+  co_return co_await set.add(std::move(spec), why);
+}
+Task<Result<>> begin_one(DriveSet& set, std::uint32_t member, std::string& why) {
+  co_return co_await set.begin_retire(member, why);
+}
+Task<Result<>> finish_one(DriveSet& set, std::uint32_t member, std::string& why) {
+  co_return co_await set.finish_retire(member, why);
+}
+Task<Result<>> readmit_one(DriveSet& set, std::uint32_t member, std::string path, std::string& why) {
+  co_return co_await set.readmit(member, std::move(path), why);
+}
+Task<Result<>> set_one(DriveSet& set, unsigned parity) { co_return co_await set.set_parity(parity); }
+Task<Result<>> mirror_one(DriveSet& set, MirrorSet mirrors) { co_return co_await set.write_mirror_set(std::move(mirrors)); }
+Task<Result<std::uint64_t>> superblocks_once(DriveSet& set) { co_return co_await set.scrub_superblocks(); }
+Task<> look_once(DriveSet& set, std::int64_t now_ns) { co_await set.look(now_ns); }
+
+}  // namespace
+
+Result<std::uint32_t> StoreRig::add_drive(std::size_t disk) {
+  why.clear();
+  DriveSpec spec;
+  spec.path = "disk" + std::to_string(disk);
+  return run_task(context, add_one(*drives, std::move(spec), why));
+}
+
+Result<> StoreRig::begin_retire(std::uint32_t member) { return run_task(context, begin_one(*drives, member, why)); }
+Result<> StoreRig::finish_retire(std::uint32_t member) { return run_task(context, finish_one(*drives, member, why)); }
+Result<> StoreRig::set_parity(unsigned parity) { return run_task(context, set_one(*drives, parity)); }
+std::uint64_t StoreRig::scrub_superblocks() {
+  const Result<std::uint64_t> bad = run_task(context, superblocks_once(*drives));
+  CHECK(bad.has_value());
+  return *bad;
+}
+void StoreRig::look(std::int64_t now_ns) { run_task(context, look_once(*drives, now_ns)); }
+
+Result<> StoreRig::readmit(std::uint32_t member, std::string path) {
+  return run_task(context, readmit_one(*drives, member, std::move(path), why));
+}
+
+Result<> StoreRig::write_mirrors(std::uint64_t mirror_epoch, std::vector<std::uint32_t> members) {
+  MirrorSet set;
+  set.epoch = mirror_epoch;
+  set.members = std::move(members);
+  return run_task(context, mirror_one(*drives, std::move(set)));
+}
 
 void StoreRig::settle() {
   context.restart();

@@ -94,6 +94,15 @@ class StoreRig {
                                                      storage::segment::Referenced referenced = {},
                                                      std::optional<std::uint32_t> member = std::nullopt);
   storage::Result<> seal(storage::segment::SegmentId segment);
+  // Changes of membership; `why` holds the sentence of a refusal. Disk i is called "disk<i>".
+  storage::Result<std::uint32_t> add_drive(std::size_t disk);
+  storage::Result<> begin_retire(std::uint32_t member);
+  storage::Result<> finish_retire(std::uint32_t member);
+  storage::Result<> readmit(std::uint32_t member, std::string path = {});
+  storage::Result<> set_parity(unsigned parity);
+  storage::Result<> write_mirrors(std::uint64_t mirror_epoch, std::vector<std::uint32_t> members);
+  void look(std::int64_t now_ns);
+  std::uint64_t scrub_superblocks();  // bad copies; CHECKs that it works
   // A read that goes on while the test does; `result` is set when it ends.
   void spawn_read(storage::TaskGroup& group, const storage::segment::Extent& extent,
                   storage::Result<std::vector<std::byte>>& result);
@@ -119,6 +128,7 @@ class StoreRig {
   std::unique_ptr<storage::segment::DriveSet> drives;
   std::unique_ptr<storage::segment::SegmentStore> store;
   std::uint64_t epoch = 0;
+  bool search_last_paths = false;
   std::string why;
 
  private:

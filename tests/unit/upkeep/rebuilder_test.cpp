@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 
 #include "storage/base/log.h"
 #include "tests/unit/segment/store_rig.h"
@@ -23,6 +24,17 @@ class TestClock final : public Clock {
   std::int64_t now_ns = 1'000'000'000;
 };
 
+Task<Result<>> note_segment(std::vector<SegmentId>& asked, SegmentId id) {
+  asked.push_back(id);
+  co_return success();
+}
+
+Rebuilder::Options one_at_a_time() {
+  Rebuilder::Options options;
+  options.parallel_max = 1;
+  return options;
+}
+
 class RebuilderTest : public testing::Test {
  protected:
   void SetUp() override { set_log_level(LogLevel::off); }
@@ -33,11 +45,17 @@ class RebuilderTest : public testing::Test {
     std::vector<std::byte> body;
   };
 
-  void boot(std::size_t disks) {
+  void boot(std::size_t disks) { boot_first(disks, disks); }
+
+  // A store on the first `members` of `disks` disks.
+  void boot_first(std::size_t members, std::size_t disks) {
     StoreRigOptions options;
     options.disks = disks;
     rig = std::make_unique<StoreRig>(options);
-    ASSERT_TRUE(rig->boot()) << rig->why;
+    std::vector<std::size_t> which;
+    for (std::size_t i = 0; i < members; ++i) which.push_back(i);
+    ASSERT_TRUE(rig->open_drives(which)) << rig->why;
+    ASSERT_TRUE(rig->open_store());
     pacer = std::make_unique<Pacer>(clock, std::function<std::uint64_t()>(), Pacer::Options{});
     make_rebuilder({});
   }
@@ -138,26 +156,71 @@ TEST_F(RebuilderTest, ADriveThatComesBackInTimeIsLeftAlone) {
 
 TEST_F(RebuilderTest, TheMostEndangeredSegmentsComeFirst) {
   boot(10);
+  fill(60);
+  rebuilder = std::make_unique<Rebuilder>(*rig->drives, *rig->store, clock, rig->metrics, *pacer, rig->pool,
+                                          Rebuilder::Hooks{}, one_at_a_time());
+  const auto shards_on_lost = [](const segment::SegmentRecord& record) {
+    return std::count_if(record.members.begin(), record.members.end(),
+                         [](const auto& member) { return member.drive == 0 || member.drive == 4; });
+  };
+  lose(0);
+  lose(4);
+  round();
+  rig->settle();
+  clock.advance_s(600);
+  std::map<SegmentId, std::ptrdiff_t> before;
+  for (const auto& [id, record] : rig->catalog.records) before[id] = shards_on_lost(record);
+  std::vector<SegmentId> order;  // in which segments got rid of the lost drives
+  const auto look = [&] {
+    for (const auto& [id, record] : rig->catalog.records) {
+      const bool done = before[id] > 0 && shards_on_lost(record) == 0;
+      if (done && std::find(order.begin(), order.end(), id) == order.end()) order.push_back(id);
+    }
+  };
+  rig->disks.on_operation([&](const tests::OperationRecord&) { look(); });
+  round();
+  rig->disks.on_operation({});
+  look();
+  ASSERT_GT(order.size(), 3u);
+  for (std::size_t i = 1; i < order.size(); ++i) EXPECT_GE(before[order[i - 1]], before[order[i]]);
+  EXPECT_GT(before[order.front()], before[order.back()]);
+}
+
+TEST_F(RebuilderTest, TwoLostDrivesAreEmptiedOntoTheRest) {
+  boot(10);
   fill(30);
   lose(0);
   lose(4);
   round();
   rig->settle();
   clock.advance_s(600);
-  std::vector<std::size_t> losses;  // of the segment of each move, in order
-  const auto before = rig->catalog.records;
   round();
-  // Both drives' shards were moved, and everything has its full tolerance.
   EXPECT_FALSE(named(0));
   EXPECT_FALSE(named(4));
   check();
   EXPECT_EQ(rebuilder->progress().segments_degraded, 0u);
-  EXPECT_GE(before.size(), 3u);
 }
 
-Task<Result<>> note_segment(std::vector<SegmentId>& asked, SegmentId id) {
-  asked.push_back(id);
-  co_return success();
+// What a replaced drive held goes to the new one although others have as much room.
+TEST_F(RebuilderTest, TheReplacementIsPreferred) {
+  boot(10);
+  fill(20);
+  std::map<SegmentId, bool> on_nine;
+  for (const auto& [id, record] : rig->catalog.records) {
+    for (const auto& member : record.members) on_nine[id] = on_nine[id] || member.drive == 9;
+  }
+  rebuilder->prefer(1, 9);
+  ASSERT_TRUE(rig->begin_retire(1));
+  round();
+  rig->settle();
+  round();
+  EXPECT_FALSE(named(1));
+  for (const auto& [id, record] : rig->catalog.records) {
+    bool now = false;
+    for (const auto& member : record.members) now = now || member.drive == 9;
+    EXPECT_TRUE(now) << "segment " << id;
+  }
+  check();
 }
 
 TEST_F(RebuilderTest, WithoutASpareDriveTheSegmentsAreRewritten) {
@@ -196,8 +259,12 @@ TEST_F(RebuilderTest, EveryPairInBothOrdersDuringARebuild) {
     for (std::uint32_t second = 0; second < 6; ++second) {
       if (first == second) continue;
       stored.clear();
-      boot(10);
+      boot_first(6, 8);
       fill(4);
+      ASSERT_EQ(rig->catalog.records.begin()->second.data, 4u);
+      // Two more drives take what the lost ones held; the segments stay 4+2.
+      ASSERT_TRUE(rig->add_drive(6)) << rig->why;
+      ASSERT_TRUE(rig->add_drive(7)) << rig->why;
       lose(first);
       round();
       rig->settle();
