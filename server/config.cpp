@@ -126,6 +126,19 @@ void read_file(const std::string& file, Config& config) {
   const Readers tls{{"listen", [&](const json& v, const std::string& n) { config.tls.listen = text_of(v, n); }},
                     {"certificate", [&](const json& v, const std::string& n) { config.tls.certificate = beside(text_of(v, n)); }},
                     {"key", [&](const json& v, const std::string& n) { config.tls.key = beside(text_of(v, n)); }}};
+  UpkeepConfig& upkeep = config.upkeep;
+  const auto rate = [](std::uint64_t& into) {
+    return [&into](const json& v, const std::string& n) {
+      into = number_of(v, n);
+      if (into == 0) throw ConfigError(fmt::format("\"{}\" must be at least 1", n));
+    };
+  };
+  const Readers upkeep_keys{
+      {"collector_bytes_per_second", rate(upkeep.collector_bytes_per_s)},
+      {"rebuild_bytes_per_second", rate(upkeep.rebuild_bytes_per_s)},
+      {"scrub_bytes_per_second", rate(upkeep.scrub_bytes_per_s)},
+      {"scrub_period_seconds", [&](const json& v, const std::string& n) { upkeep.scrub_period_s = number_of(v, n); }},
+      {"rebuild_grace_seconds", [&](const json& v, const std::string& n) { upkeep.rebuild_grace_s = small_number_of(v, n); }}};
   const auto list = [](const json& value, const std::string& name, const std::function<void(const json&)>& each) {
     if (!value.is_array()) throw ConfigError(fmt::format("\"{}\" must be a list", name));
     for (const json& entry : value) each(entry);
@@ -137,6 +150,7 @@ void read_file(const std::string& file, Config& config) {
        {"admin_listen", [&](const json& v, const std::string& n) { config.admin_listen = text_of(v, n); }},
        {"admin_socket", [&](const json& v, const std::string& n) { config.admin_socket = beside(text_of(v, n)); }},
        {"admin_token", [&](const json& v, const std::string& n) { config.admin_token = text_of(v, n); }},
+       {"upkeep", [&](const json& v, const std::string&) { read_object(v, "\"upkeep\"", upkeep_keys); }},
        {"region", [&](const json& v, const std::string& n) { config.region = text_of(v, n); }},
        {"locations", [&](const json& v, const std::string& n) { config.locations = texts_of(v, n); }},
        {"domains", [&](const json& v, const std::string& n) { config.domains = texts_of(v, n); }},

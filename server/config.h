@@ -22,6 +22,15 @@ struct TlsConfig {
   std::string key;          // PEM
 };
 
+struct UpkeepConfig {
+  // Budgets beside clients; without clients upkeep goes as fast as the drives do.
+  std::uint64_t collector_bytes_per_s = 64ULL << 20;
+  std::uint64_t rebuild_bytes_per_s = 64ULL << 20;
+  std::uint64_t scrub_bytes_per_s = 32ULL << 20;
+  std::uint64_t scrub_period_s = 14ULL * 24 * 3600;  // 0: only on demand
+  std::uint32_t rebuild_grace_s = 600;               // a drive may be away for so long
+};
+
 struct Config {
   std::string listen = "127.0.0.1:9000";
   TlsConfig tls;
@@ -41,6 +50,7 @@ struct Config {
   std::uint64_t slow_client_bytes_per_second = 16 * 1024;
   // Readers slower than this over a minute are cut in any case, since they hold old bytes on the drives; 0: none.
   std::uint64_t slow_reader_bytes_per_second = 4 * 1024;
+  UpkeepConfig upkeep;
   bool unsafe_anonymous_reads = false;
 };
 

@@ -5,6 +5,7 @@
 //           Time in which the process itself stood still (SIGSTOP, a stalled machine) counts against nobody.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <list>
@@ -35,6 +36,7 @@ struct Core {
 
   storage::Executor executor;
   std::list<Session*> sessions;
+  std::atomic<std::uint64_t> requests{0};  // so far; written by this core, read by others
   bool stopping = false;  // answers carry Connection: close
   bool closing = false;   // idle sessions end
   bool cutting = false;   // all sessions end

@@ -201,7 +201,12 @@ void Process::set_up_core(CoreThread& core) {
 
 bool Process::start(std::string& why) {
   raise_file_limit();
-  store_ = StoreNode::start(config_, metrics_, why);
+  const auto client_calls = [this] {
+    std::uint64_t requests = 0;
+    for (const auto& core : cores_) requests += core->core.requests.load(std::memory_order_relaxed);
+    return requests;
+  };
+  store_ = StoreNode::start(config_, metrics_, client_calls, why);
   if (!store_ || !fit_connections(why)) return false;
   api::ServiceOptions options;
   options.region = config_.region;

@@ -107,6 +107,7 @@ Task<> Session::serve() {
   while (true) {
     const std::size_t head_bytes = co_await read_head();
     if (head_bytes == 0) co_return;
+    core_.requests.store(core_.requests.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     idle_ = false;
     admitted_ = !core_.stopping;
     const bool more = co_await answer(head_bytes);

@@ -40,7 +40,7 @@ MemoryShares share(std::uint64_t memory_bytes) {
   // A small pool serves few sizes at a time: below this the parts would be worth less than the whole.
   constexpr std::size_t kPartedUnits = 16;
   const std::size_t readers = units - streams >= kPartedUnits ? (units - streams) / 2 : 0;
-  return {memory_bytes / 2, (units - streams - readers) * kUnit, readers * kUnit, kBatches, streams * kUnit,
+  return {memory_bytes / 2 - share_for_upkeep(memory_bytes), (units - streams - readers) * kUnit, readers * kUnit, kBatches, streams * kUnit,
           memory_bytes / 8};
 }
 // At the smallest memory that is allowed nothing is without its share.
@@ -76,6 +76,7 @@ struct StoreNode::State {
   std::unique_ptr<storage::MetadataSegmentCatalog> catalog;
   std::unique_ptr<storage::segment::SegmentStore> segments;
   std::unique_ptr<storage::ObjectStore> objects;
+  std::unique_ptr<StoreUpkeep> upkeep;
   storage::TaskGroup background;
   bool attached = false;
 
@@ -118,6 +119,7 @@ bool StoreNode::State::open_drives(const Config& config, std::string& why) {
                                   {"reason", engine.reason}});
   storage::segment::DriveSet::Options options;
   for (const DriveConfig& drive : config.drives) options.drives.push_back({drive.path, drive.capacity_bytes});
+  options.search_last_paths = true;  // drives that joined a running store are not in its configuration
   options.engine = engine.engine;
   options.registered = {request_pool->arena(), batch_pool->arena(), stream_pool->arena()};
   if (reader_pool) options.registered.push_back(reader_pool->arena());
@@ -187,7 +189,8 @@ StoreNode::StoreNode() : state_(std::make_unique<State>()) {}
 
 StoreNode::~StoreNode() { stop(); }
 
-std::unique_ptr<StoreNode> StoreNode::start(const Config& config, storage::MetricsRegistry& metrics, std::string& why) {
+std::unique_ptr<StoreNode> StoreNode::start(const Config& config, storage::MetricsRegistry& metrics,
+                                            std::function<std::uint64_t()> client_calls, std::string& why) {
   std::unique_ptr<StoreNode> node(new StoreNode);
   State& state = *node->state_;
   state.control_thread = std::thread([&state] { state.control.run(); });
@@ -212,12 +215,15 @@ std::unique_ptr<StoreNode> StoreNode::start(const Config& config, storage::Metri
       !state.open_store(config, metrics, why)) {
     return nullptr;
   }
+  const StoreUpkeep::Parts parts{*state.drives, *state.segments, *state.objects, *state.mirrors};
+  state.upkeep = std::make_unique<StoreUpkeep>(parts, config, metrics, std::move(client_calls));
   return node;
 }
 
 storage::ObjectStore& StoreNode::objects() { return *state_->objects; }
 storage::segment::DriveSet& StoreNode::drives() { return *state_->drives; }
 storage::segment::SegmentStore& StoreNode::segments() { return *state_->segments; }
+StoreUpkeep& StoreNode::upkeep() { return *state_->upkeep; }
 std::vector<std::uint32_t> StoreNode::mirrors() const { return state_->mirrors->members(); }
 
 MemoryShort StoreNode::memory_short() const {
@@ -232,15 +238,18 @@ void StoreNode::attach(storage::Executor executor) {
   state_->attached = true;
   state_->segments->start(executor);
   state_->background.spawn(state_->control.get_executor(), state_->drives->watch());
+  state_->upkeep->start();
 }
 
 void StoreNode::stop() {
   if (!state_ || !state_->control_thread.joinable()) return;
+  if (state_->upkeep) state_->upkeep->stop();
   if (state_->objects) state_->run(state_->objects->stop());
   if (state_->segments && state_->attached) state_->run(state_->segments->stop());
   state_->background.cancel();
   state_->run(state_->background.join());
   if (state_->mirrors) state_->mirrors->stop();
+  state_->upkeep.reset();
   state_->objects.reset();
   state_->segments.reset();
   state_->catalog.reset();

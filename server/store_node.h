@@ -4,6 +4,7 @@
 // Lifetime  start(), then attach() once the cores run, then stop() while they still run, then destroy.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -11,6 +12,7 @@
 
 #include "server/config.h"
 #include "server/core.h"
+#include "server/store_upkeep.h"
 #include "storage/base/metrics.h"
 #include "storage/object_store.h"
 #include "storage/segment/drive_set.h"
@@ -21,12 +23,15 @@ namespace server {
 class StoreNode {
  public:
   // Opens everything and recovers. Null and a sentence in `why` on failure. Blocks.
-  static std::unique_ptr<StoreNode> start(const Config& config, storage::MetricsRegistry& metrics, std::string& why);
+  // `client_calls` counts what clients have asked for so far: upkeep gives way to them.
+  static std::unique_ptr<StoreNode> start(const Config& config, storage::MetricsRegistry& metrics,
+                                          std::function<std::uint64_t()> client_calls, std::string& why);
   ~StoreNode();
 
   storage::ObjectStore& objects();
   storage::segment::DriveSet& drives();
   storage::segment::SegmentStore& segments();
+  StoreUpkeep& upkeep();
   // Members that hold a current mirror of the metadata store.
   std::vector<std::uint32_t> mirrors() const;
 

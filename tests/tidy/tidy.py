@@ -34,7 +34,8 @@ FRONT_DOORS = {
     "storage/segment": {"storage/segment/segment_store.h", "storage/segment/drive_set.h"},
     "storage/upkeep": {"storage/upkeep/live_index.h", "storage/upkeep/collector.h", "storage/upkeep/rebuilder.h",
                        "storage/upkeep/scrubber.h", "storage/upkeep/pacer.h",
-                       "storage/upkeep/checker.h", "storage/upkeep/live_counters.h"},
+                       "storage/upkeep/checker.h", "storage/upkeep/live_counters.h",
+                       "storage/upkeep/drive_changes.h"},
     "storage": {"storage/object_store.h"},
     "api": {"api/service.h"},
 }
