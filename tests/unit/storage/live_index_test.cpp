@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
+
+#include "storage/base/task_group.h"
 
 #include "tests/support/simulated_store.h"
 
@@ -13,6 +16,21 @@ namespace {
 using upkeep::LivePiece;
 using upkeep::Move;
 using upkeep::MoveOutcome;
+
+Task<> move_one(upkeep::LiveIndex& index, Move move) {
+  std::vector<Move> moves(1, std::move(move));
+  EXPECT_TRUE(co_await index.move(std::move(moves)));
+}
+
+// By way of the bulk delete, which takes no key's lock.
+Task<> remove_one(ObjectStore& store, std::string key) {
+  std::vector<RemoveRequest> requests(1);
+  requests.front().key = std::move(key);
+  const std::vector<Result<>> removed = co_await store.remove_many("b", std::move(requests));
+  EXPECT_TRUE(removed.front());
+}
+
+Task<> join(TaskGroup& group) { co_await group.join(); }
 
 class LiveIndexTest : public testing::Test {
  protected:
@@ -128,6 +146,33 @@ TEST_F(LiveIndexTest, AChunkMayHoldMoreThanAThousandExtents) {
   EXPECT_TRUE(store_.get("b", "k") == bytes);
   auto object = store_.run(store_.objects().open({"b", "k"})).value();
   EXPECT_TRUE(store_.run(tests::read_all(*object, 555'555, 300'000)).value() == bytes.substr(555'555, 300'000));
+}
+
+TEST_F(LiveIndexTest, ARemovalThatRacesWithAMoveLeavesNothingBehind) {
+  constexpr int kOffsets = 24;  // the move begins so many turns after the removal
+  for (int i = 0; i < kOffsets; ++i) {
+    ASSERT_TRUE(store_.put("b", "small" + std::to_string(i), "bytes"));
+    ASSERT_TRUE(store_.put("b", "large" + std::to_string(i), tests::random_bytes(7, 1'100'000)));
+  }
+  std::map<std::string, int> turns;
+  for (int i = 0; i < kOffsets; ++i) turns["small" + std::to_string(i)] = turns["large" + std::to_string(i)] = i;
+  std::vector<Move> moves;
+  for (const LivePiece& piece : live()) moves.push_back(rewritten(piece, UINT32_MAX));
+  std::set<std::string> removed;
+  for (const Move& each : moves) {
+    const std::string key = each.piece.name.key;
+    if (!removed.insert(key).second) continue;
+    TaskGroup group;
+    group.spawn(store_.context().get_executor(), remove_one(store_.objects(), key));
+    store_.context().restart();
+    for (int turn = 0; turn < turns[key]; ++turn) store_.context().poll_one();
+    group.spawn(store_.context().get_executor(), move_one(index(), each));
+    store_.run(join(group));
+    EXPECT_EQ(store_.get("b", key).substr(0, 1), "<") << key;
+  }
+  EXPECT_EQ(removed.size(), 2u * kOffsets);
+  EXPECT_EQ(rows_with('H'), 0u);
+  EXPECT_EQ(rows_with('L'), 0u);
 }
 
 TEST_F(LiveIndexTest, ManyMovesGoTogether) {
