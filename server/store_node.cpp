@@ -215,8 +215,15 @@ std::unique_ptr<StoreNode> StoreNode::start(const Config& config, storage::Metri
       !state.open_store(config, metrics, why)) {
     return nullptr;
   }
-  const StoreUpkeep::Parts parts{*state.drives, *state.segments, *state.objects, *state.mirrors};
-  state.upkeep = std::make_unique<StoreUpkeep>(parts, config, metrics, std::move(client_calls));
+  storage::metadata::MirrorStore& mirrors = *state.mirrors;
+  storage::upkeep::MirrorControl control;
+  control.add_location = [&mirrors](std::uint32_t member, std::string directory) {
+    mirrors.add_location({member, std::move(directory)});
+  };
+  control.leave = [&mirrors](std::uint32_t member) { mirrors.leave(member); };
+  control.set_copies = [&mirrors](unsigned copies) { mirrors.set_copies(copies); };
+  StoreUpkeep::Parts parts{*state.drives, *state.segments, *state.objects, std::move(control)};
+  state.upkeep = std::make_unique<StoreUpkeep>(std::move(parts), config, metrics, std::move(client_calls));
   return node;
 }
 

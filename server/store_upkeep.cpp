@@ -12,7 +12,6 @@
 
 #include "storage/base/log.h"
 #include "storage/base/task_group.h"
-#include "storage/upkeep/drive_changes.h"
 #include "storage/upkeep/live_counters.h"
 #include "storage/upkeep/live_index.h"
 #include "storage/upkeep/pacer.h"
@@ -42,7 +41,8 @@ upkeep::Pacer::Options pace_of(std::uint64_t bytes_per_second) {
 Task<Result<bool>> any_live(upkeep::LiveIndex& index, storage::segment::SegmentId segment,
                             storage::segment::StripeInfo stripe) {
   auto live = co_await index.live(segment, std::move(stripe));
-  if (!live) co_return live.error();
+  // An error converts to bool, so it has to say that it is one.
+  if (!live) co_return Result<bool>(boost::system::in_place_error, live.error());
   co_return !live->empty();
 }
 
@@ -131,7 +131,7 @@ StoreUpkeep::State::State(Parts parts, const Config& config, storage::MetricsReg
       index(parts.objects.live_index()),
       collector(parts.segments, index, parts.objects.live_counters(), collector_pool, collector_pacer,
                 storage::system_clock(), metrics),
-      changes(parts.drives, &parts.mirrors),
+      changes(parts.drives, std::move(parts.mirrors)),
       rebuilder(parts.drives, parts.segments, storage::system_clock(), metrics, rebuild_pacer, sweep_pool, hooks(),
                 rebuild_options(config)),
       scrubber(parts.drives, parts.segments, storage::system_clock(), metrics, scrub_pacer, sweep_pool, referenced(),

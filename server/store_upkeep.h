@@ -19,15 +19,9 @@
 #include "storage/segment/segment_store.h"
 #include "storage/upkeep/checker.h"
 #include "storage/upkeep/collector.h"
+#include "storage/upkeep/drive_changes.h"
 #include "storage/upkeep/rebuilder.h"
 #include "storage/upkeep/scrubber.h"
-
-namespace storage::upkeep {
-class DriveChanges;
-}
-namespace storage::metadata {
-class MirrorStore;
-}
 
 namespace server {
 
@@ -45,7 +39,7 @@ class StoreUpkeep {
     storage::segment::DriveSet& drives;
     storage::segment::SegmentStore& segments;
     storage::ObjectStore& objects;
-    storage::metadata::MirrorStore& mirrors;
+    storage::upkeep::MirrorControl mirrors;
   };
   // `client_calls` counts the requests of clients so far.
   StoreUpkeep(Parts parts, const Config& config, storage::MetricsRegistry& metrics,

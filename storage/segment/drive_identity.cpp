@@ -175,8 +175,8 @@ Result<std::uint64_t> capacity_of(const Found& found, const std::vector<DriveSpe
     return Errc::invalid_argument;
   }
   if (capacity < kDriveBytesMin) {
-    why = fmt::format("{}: too small with {} bytes; a drive needs at least {}", path, capacity,
-                      kDriveBytesMin);
+    why =
+        fmt::format("{}: too small with {} bytes; a drive needs at least {}", path, capacity, kDriveBytesMin);
     return Errc::invalid_argument;
   }
   return capacity;

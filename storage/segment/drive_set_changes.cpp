@@ -59,7 +59,8 @@ Task<Result<>> probe(io::Drive& drive, std::uint8_t pattern) {
   if (!wrote) co_return wrote;
   Result<> back = co_await io::read(drive, kScratchOffset, read.span());
   if (!back) co_return back;
-  if (std::memcmp(written.span().data(), read.span().data(), io::kBlockBytes) != 0) co_return Errc::corrupt_data;
+  if (std::memcmp(written.span().data(), read.span().data(), io::kBlockBytes) != 0)
+    co_return Errc::corrupt_data;
   co_return success();
 }
 
@@ -86,8 +87,9 @@ Result<> may_join(const Found& found, const Superblock& table, std::string& why)
                       uuid_text(block.store));
     return Errc::conflict;
   }
-  const auto entry = std::find_if(table.members.begin(), table.members.end(),
-                                  [&](const Superblock::Member& member) { return member.uuid == block.drive; });
+  const auto entry =
+      std::find_if(table.members.begin(), table.members.end(),
+                   [&](const Superblock::Member& member) { return member.uuid == block.drive; });
   if (entry == table.members.end() && block.state == Superblock::State::forming) return success();
   if (entry != table.members.end() && entry->state != MemberState::retired) {
     why = fmt::format("{}: is drive {} of this store already", path, entry - table.members.begin());
@@ -189,8 +191,8 @@ Task<Result<std::uint32_t>> DriveSet::add(DriveSpec spec, std::string& why) {
   entry.capacity_bytes = joining->capacity_bytes;
   entry.path = spec.path;
   next.members.push_back(std::move(entry));
-  // The new drive first, not yet active: from the moment that a table names it, it can be recognised. Until then it holds
-  // nothing, and a start leaves it alone.
+  // The new drive first, not yet active: from the moment that a table names it, it can be recognised. Until
+  // then it holds nothing, and a start leaves it alone.
   Superblock own = carried_by(next, number, joining->zones);
   own.state = Superblock::State::forming;
   own.generation = state_->superblock.generation + 1;
@@ -220,7 +222,8 @@ Task<Result<std::uint32_t>> DriveSet::add(DriveSpec spec, std::string& why) {
   log_info("drive_added", {{"drive", number}, {"path", spec.path}, {"zones", joining->zones}});
   state_->tell(number, status(number));
   if (!activated) {
-    why = fmt::format("{}: is drive {} now, but failed at once ({})", spec.path, number, activated.error().message());
+    why = fmt::format("{}: is drive {} now, but failed at once ({})", spec.path, number,
+                      activated.error().message());
     co_return activated.error();
   }
   co_return number;
@@ -235,8 +238,8 @@ Task<Result<>> DriveSet::begin_retire(std::uint32_t member, std::string& why) {
   if (state_->members[member].retiring.load()) co_return success();
   const unsigned others = alive_count() - (takes_zones(member) ? 1 : 0);
   if (others < parity() + 1) {
-    why = fmt::format("without drive {} only {} would take writes, and the store needs {}: add a drive first", member,
-                      others, parity() + 1);
+    why = fmt::format("without drive {} only {} would take writes, and the store needs {}: add a drive first",
+                      member, others, parity() + 1);
     co_return Errc::conflict;
   }
   Superblock next = state_->superblock;
@@ -388,7 +391,8 @@ Task<Result<std::uint64_t>> DriveSet::scrub_superblocks() {
       if (!read) report_error(number, io::Operation::Kind::read, read.error());
       // A readmitted drive has a generation of its own: whatever is sound and of this drive is good.
       Result<Superblock> block = read ? decode_superblock(memory.span()) : Result<Superblock>(read.error());
-      if (block && block->store == state_->superblock.store && block->drive == state_->members[number].uuid) continue;
+      if (block && block->store == state_->superblock.store && block->drive == state_->members[number].uuid)
+        continue;
       ++bad;
       log_error("superblock_damaged", {{"drive", number}, {"offset", offset}});
     }
@@ -425,7 +429,8 @@ Task<> DriveSet::look(std::int64_t now_ns) {
   for (std::uint32_t number = 0; number < members; ++number) {
     State::Member& member = state_->members[number];
     io::Drive* found = drive(number);
-    if (found != nullptr && !found->present()) state_->degrade(number, DriveStatus::lost, "removed or replaced");
+    if (found != nullptr && !found->present())
+      state_->degrade(number, DriveStatus::lost, "removed or replaced");
     const DriveStatus now = status(number);
     if (now == DriveStatus::alive || now == DriveStatus::retired) {
       // It earns the short pause again by staying well for as long as the last one was.

@@ -29,8 +29,8 @@ Task<Result<>> record_seal(StoreContext& context, SegmentPtr segment) {
   co_return replaced;
 }
 
-Task<MoveOutcome> record_move(StoreContext& context, SegmentPtr segment, unsigned shard, SegmentRecord::Member from,
-                              SegmentRecord::Member to) {
+Task<MoveOutcome> record_move(StoreContext& context, SegmentPtr segment, unsigned shard,
+                              SegmentRecord::Member from, SegmentRecord::Member to) {
   AsyncLock::Hold hold = co_await context.record_changes.lock();
   SegmentRecord expected = segment->stored_record();
   if (!segment->stored_known() || expected.members[shard] != from) co_return MoveOutcome::refused;
@@ -45,8 +45,8 @@ Task<MoveOutcome> record_move(StoreContext& context, SegmentPtr segment, unsigne
     segment->lose_stored();
     co_return MoveOutcome::unknown;
   }
-  // The last holder of the old placement frees the zone: whoever holds one does so inside a call of the store, which the
-  // context outlives.
+  // The last holder of the old placement frees the zone: whoever holds one does so inside a call of the
+  // store, which the context outlives.
   segment->move(shard, to, [&context, from] {
     context.zones.release(from);
     context.update_zone_gauge();

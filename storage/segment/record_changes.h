@@ -1,7 +1,9 @@
-// Changes of segment records in the catalogue: sealing, and moving a shard to another zone. Each is one conditional
-// replace, and one at a time in this process (StoreContext::record_changes), so that neither undoes the other.
+// Changes of segment records in the catalogue: sealing, and moving a shard to another zone. Each is one
+// conditional replace, and one at a time in this process (StoreContext::record_changes), so that neither
+// undoes the other.
 //
-// Errors    the catalogue's. After one that leaves open whether the change was stored (anything but a refusal) the record
+// Errors    the catalogue's. After one that leaves open whether the change was stored (anything but a
+// refusal) the record
 //           is not changed again by this process: Errc::conflict. The next start reads what it says.
 // Private to this folder.
 #pragma once
@@ -21,7 +23,7 @@ enum class MoveOutcome : std::uint8_t {
 };
 
 // The record of `segment`, sealed, names `to` for `shard` instead of `from`, if it still names `from`.
-Task<MoveOutcome> record_move(StoreContext& context, SegmentPtr segment, unsigned shard, SegmentRecord::Member from,
-                              SegmentRecord::Member to);
+Task<MoveOutcome> record_move(StoreContext& context, SegmentPtr segment, unsigned shard,
+                              SegmentRecord::Member from, SegmentRecord::Member to);
 
 }  // namespace storage::segment

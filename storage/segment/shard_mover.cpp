@@ -64,7 +64,8 @@ Task<Result<>> ShardMover::move_exclusively(const MoveRequest& request) {
   if (!segment) co_return Errc::not_found;
   PlacementPtr placement = segment->placement();
   if (request.shard >= placement->size() || request.pool == nullptr) co_return Errc::invalid_argument;
-  if (placement->shard_on(request.to_member)) co_return Errc::invalid_argument;  // one shard a domain (invariant 6)
+  if (placement->shard_on(request.to_member))
+    co_return Errc::invalid_argument;  // one shard a domain (invariant 6)
   if (!context_.drives.takes_zones(request.to_member)) co_return Errc::drive_lost;
   // A stripe still being written could become durable without the shard that is moved.
   if (!segment->quiet() || !segment->stored_known()) co_return Errc::conflict;
@@ -128,11 +129,13 @@ Task<Result<>> ShardMover::copy_stripes(const Copy& copy) {
   co_return success();
 }
 
-// Copies the stripes that end in the window that begins at `first_block`; returns where the next window begins.
+// Copies the stripes that end in the window that begins at `first_block`; returns where the next window
+// begins.
 Task<Result<std::uint32_t>> ShardMover::copy_window(const Copy& copy, std::uint32_t first_block,
                                                     std::uint32_t end_block) {
   const Executor executor = co_await asio::this_coro::executor;
-  const std::uint32_t blocks = std::min(StripeWindow::blocks_max(copy.segment->width()), end_block - first_block);
+  const std::uint32_t blocks =
+      std::min(StripeWindow::blocks_max(copy.segment->width()), end_block - first_block);
   const std::size_t bytes = std::size_t{blocks} * io::kBlockBytes;
   const std::vector<unsigned> sources = first_sources(copy);
   if (copy.request.pace) {
@@ -183,9 +186,10 @@ Task<Result<std::uint32_t>> ShardMover::copy_window(const Copy& copy, std::uint3
   co_return at;
 }
 
-// Makes the shard of one stripe in `into`; `made` stays false for a stripe that is beyond repair and named by nothing.
-Task<Result<>> ShardMover::fill(const Copy& copy, StripeWindow& window, StripeFound& found, std::span<std::byte> into,
-                                bool& made) {
+// Makes the shard of one stripe in `into`; `made` stays false for a stripe that is beyond repair and named by
+// nothing.
+Task<Result<>> ShardMover::fill(const Copy& copy, StripeWindow& window, StripeFound& found,
+                                std::span<std::byte> into, bool& made) {
   const unsigned shard = copy.request.shard;
   const unsigned needed = copy.segment->scheme().data;
   const auto enough = [&] { return is_source(found.shards[shard]) || found.sources() >= needed; };
@@ -197,8 +201,9 @@ Task<Result<>> ShardMover::fill(const Copy& copy, StripeWindow& window, StripeFo
   if (enough()) {
     made = window.rebuild(found, shard, into);
     if (made) co_return success();
-    log_error("stripe_no_codeword",
-              {{"segment", copy.segment->id()}, {"stripe_block", found.stripe.stripe_block}, {"shard", shard}});
+    log_error(
+        "stripe_no_codeword",
+        {{"segment", copy.segment->id()}, {"stripe_block", found.stripe.stripe_block}, {"shard", shard}});
   }
   Result<bool> referenced = co_await is_referenced(copy.request.referenced, found);
   if (!referenced) co_return referenced.error();

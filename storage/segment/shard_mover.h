@@ -1,9 +1,11 @@
 // ShardMover: takes one shard of a sealed segment to a fresh zone of another member.
 //
-// Order     zone header durable, every stripe's shard durable, then one conditional replace of the record (invariants 4
-//           and 6). A cut before it leaves a zone that no record names; after it, the old zone is free. Reads go on
-//           meanwhile: they see the old placement or the new one, and both hold the same bytes.
-// Sources   the shard itself where its drive is there, else k others; each verified by its own header, and what was
+// Order     zone header durable, every stripe's shard durable, then one conditional replace of the record
+// (invariants 4
+//           and 6). A cut before it leaves a zone that no record names; after it, the old zone is free. Reads
+//           go on meanwhile: they see the old placement or the new one, and both hold the same bytes.
+// Sources   the shard itself where its drive is there, else k others; each verified by its own header, and
+// what was
 //           rebuilt by the CRC that the headers hold for it.
 // Threads   any; one move a segment at a time. Private to this folder.
 #pragma once
@@ -28,8 +30,10 @@ class ShardMover {
   Task<Result<>> move_exclusively(const MoveRequest& request);
   Task<Result<>> write_zone_header(const Copy& copy);
   Task<Result<>> copy_stripes(const Copy& copy);
-  Task<Result<std::uint32_t>> copy_window(const Copy& copy, std::uint32_t first_block, std::uint32_t end_block);
-  Task<Result<>> fill(const Copy& copy, StripeWindow& window, StripeFound& found, std::span<std::byte> into, bool& made);
+  Task<Result<std::uint32_t>> copy_window(const Copy& copy, std::uint32_t first_block,
+                                          std::uint32_t end_block);
+  Task<Result<>> fill(const Copy& copy, StripeWindow& window, StripeFound& found, std::span<std::byte> into,
+                      bool& made);
   Task<Result<>> write(const Copy& copy, std::uint32_t block, std::span<std::byte> bytes);
   std::vector<unsigned> first_sources(const Copy& copy) const;
 

@@ -74,7 +74,7 @@ unsigned StoreContext::segments_left(unsigned limit) const {
   const erasure::Scheme scheme = drives.scheme_for(drives.alive_count());
   if (scheme.data == 0) return 0;
   return zones.segments_left(scheme.data + scheme.parity, limit, [this](std::uint32_t member) {
-    return drives.status(member) == DriveStatus::alive;
+    return drives.takes_zones(member);
   });
 }
 

@@ -20,9 +20,9 @@ const char* what_is_wrong(ShardState state) {
 
 // The members may have moved since it was written.
 bool same_zone(const Result<ZoneHeader>& found, const ZoneHeader& wanted) {
-  return found && found->store == wanted.store && found->drive == wanted.drive && found->segment == wanted.segment &&
-         found->epoch == wanted.epoch && found->zone == wanted.zone && found->shard_index == wanted.shard_index &&
-         found->scheme == wanted.scheme;
+  return found && found->store == wanted.store && found->drive == wanted.drive &&
+         found->segment == wanted.segment && found->epoch == wanted.epoch && found->zone == wanted.zone &&
+         found->shard_index == wanted.shard_index && found->scheme == wanted.scheme;
 }
 
 }  // namespace
@@ -43,7 +43,8 @@ Task<Result<ScrubStep>> StripeScrubber::step(ScrubRequest request) {
   }
   const std::uint32_t end_block = segment->end_block();
   if (request.first_block >= end_block) co_return step;
-  const std::uint32_t blocks = std::min(StripeWindow::blocks_max(segment->width()), end_block - request.first_block);
+  const std::uint32_t blocks =
+      std::min(StripeWindow::blocks_max(segment->width()), end_block - request.first_block);
   Result<StripeWindow> window =
       co_await StripeWindow::make(context_, segment, request.first_block, blocks, *request.pool);
   if (!window) co_return window.error();
@@ -69,9 +70,11 @@ Task<Result<ScrubStep>> StripeScrubber::step(ScrubRequest request) {
 }
 
 // Verifies to whom the zones are bound and writes anew what is damaged, with the members of now.
-Task<Result<>> StripeScrubber::check_zone_headers(const ScrubRequest& request, SegmentPtr segment, ScrubStep& step) {
+Task<Result<>> StripeScrubber::check_zone_headers(const ScrubRequest& request, SegmentPtr segment,
+                                                  ScrubStep& step) {
   const unsigned width = segment->width();
-  Result<io::Buffer> memory = co_await request.pool->take(width * io::kBlockBytes, context_.options.wait_ms_max);
+  Result<io::Buffer> memory =
+      co_await request.pool->take(width * io::kBlockBytes, context_.options.wait_ms_max);
   if (!memory) co_return memory.error();
   const PlacementPtr placement = segment->placement();  // held until the last write has ended
   SegmentRecord record = segment->record();
@@ -90,15 +93,17 @@ Task<Result<>> StripeScrubber::check_zone_headers(const ScrubRequest& request, S
   for (unsigned shard = 0; shard < width; ++shard) {
     const SegmentRecord::Member& member = (*placement)[shard];
     if (reads[shard].drive == nullptr) continue;
-    if (reads[shard].error) context_.drives.report_error(member.drive, io::Operation::Kind::read, reads[shard].error);
+    if (reads[shard].error)
+      context_.drives.report_error(member.drive, io::Operation::Kind::read, reads[shard].error);
     step.bytes += io::kBlockBytes;
     ZoneHeader header = zone_header_of(record, shard);
     header.store = context_.drives.store_id();
     header.drive = context_.drives.member_id(member.drive);
     const std::span<std::byte> block = reads[shard].operation.memory;
     if (!reads[shard].error && same_zone(decode_zone_header(block), header)) continue;
-    log_error("zone_header_damaged",
-              {{"drive", member.drive}, {"zone", member.zone}, {"offset", context_.drive_offset(member.zone, 0)}});
+    log_error(
+        "zone_header_damaged",
+        {{"drive", member.drive}, {"zone", member.zone}, {"offset", context_.drive_offset(member.zone, 0)}});
     io::Drive* drive = context_.drive_for_write(member.drive);
     if (drive == nullptr) continue;
     encode_zone_header(header, block.first<io::kBlockBytes>());
@@ -146,7 +151,8 @@ Task<Result<>> StripeScrubber::check(const ScrubRequest& request, StripeWindow& 
   }
   if (!any_damaged() && found.sources() >= found.stripe.shape.scheme.data) co_return success();
   if (!window.all_asked()) co_return success();  // one shard was looked at, and it is good
-  if (found.sources() < found.stripe.shape.scheme.data) co_return co_await judge_loss(request, window, found, step);
+  if (found.sources() < found.stripe.shape.scheme.data)
+    co_return co_await judge_loss(request, window, found, step);
   if (!request.repair) co_return success();
   co_return co_await repair(request, window, found, step);
 }
@@ -182,10 +188,11 @@ Task<Result<>> StripeScrubber::judge_loss(const ScrubRequest& request, const Str
   }
   const bool for_ever = window.failed() == 0;
   ++(for_ever ? step.stripes_lost : step.stripes_unreadable);
-  log_error(for_ever ? "stripe_lost" : "stripe_unreadable", {{"segment", found.stripe.segment->id()},
-                                                            {"stripe_block", found.stripe.stripe_block},
-                                                            {"shards_left", found.sources()},
-                                                            {"shards_needed", found.stripe.shape.scheme.data}});
+  log_error(for_ever ? "stripe_lost" : "stripe_unreadable",
+            {{"segment", found.stripe.segment->id()},
+             {"stripe_block", found.stripe.stripe_block},
+             {"shards_left", found.sources()},
+             {"shards_needed", found.stripe.shape.scheme.data}});
   co_return success();
 }
 

@@ -1,6 +1,8 @@
-// StripeScrubber: reads a sealed segment in large pieces, verifies every stripe, repairs in place what is damaged.
+// StripeScrubber: reads a sealed segment in large pieces, verifies every stripe, repairs in place what is
+// damaged.
 //
-// Verified  header and identity of each shard, its payload against the CRC that all headers hold, and that the stripe is a
+// Verified  header and identity of each shard, its payload against the CRC that all headers hold, and that
+// the stripe is a
 //           codeword. A repair writes the identical bytes (invariant 4), made from k verified shards.
 // Loss      is only said of stripes that a record refers to: what a cut left torn is nobody's.
 // Threads   any. Private to this folder.
@@ -20,7 +22,8 @@ class StripeScrubber {
   Task<Result<ScrubStep>> step(ScrubRequest request);
 
  private:
-  Task<Result<>> check(const ScrubRequest& request, StripeWindow& window, StripeFound& found, ScrubStep& step);
+  Task<Result<>> check(const ScrubRequest& request, StripeWindow& window, StripeFound& found,
+                       ScrubStep& step);
   Task<Result<>> repair(const ScrubRequest& request, const StripeWindow& window, const StripeFound& found,
                         ScrubStep& step);
   Task<Result<>> check_zone_headers(const ScrubRequest& request, SegmentPtr segment, ScrubStep& step);

@@ -17,8 +17,8 @@ bool has_magic(std::span<const std::byte> block) {
   return reader.u64() == kShardHeaderMagic;
 }
 
-// What lies behind the written part of a new file cannot be read: it holds nothing, which is an answer too. Returns
-// whether anything is left to be read.
+// What lies behind the written part of a new file cannot be read: it holds nothing, which is an answer too.
+// Returns whether anything is left to be read.
 bool clip_to_written(io::GroupedOperation& read) {
   const std::uint64_t written = read.drive->prepared_bytes() / io::kBlockBytes * io::kBlockBytes;
   std::span<std::byte>& into = read.operation.memory;
@@ -54,11 +54,12 @@ StripeInfo info_of(const StripeFound& found) {
 
 std::uint32_t StripeWindow::blocks_max(unsigned width) {
   // A stripe with its headers is at most one buffer, so whatever the width the largest stripe fits.
-  return std::min(kWindowBlocksMax, static_cast<std::uint32_t>(io::kMaxBufferBytes / io::kBlockBytes / width));
+  return std::min(kWindowBlocksMax,
+                  static_cast<std::uint32_t>(io::kMaxBufferBytes / io::kBlockBytes / width));
 }
 
-StripeWindow::StripeWindow(StoreContext& context, SegmentPtr segment, io::Buffer memory, std::uint32_t first_block,
-                           std::uint32_t blocks)
+StripeWindow::StripeWindow(StoreContext& context, SegmentPtr segment, io::Buffer memory,
+                           std::uint32_t first_block, std::uint32_t blocks)
     : context_(&context),
       segment_(std::move(segment)),
       memory_(std::move(memory)),
@@ -66,8 +67,9 @@ StripeWindow::StripeWindow(StoreContext& context, SegmentPtr segment, io::Buffer
       blocks_(blocks),
       shards_(segment_->width(), Loading::not_asked) {}
 
-Task<Result<StripeWindow>> StripeWindow::make(StoreContext& context, SegmentPtr segment, std::uint32_t first_block,
-                                              std::uint32_t blocks, io::BufferPool& pool) {
+Task<Result<StripeWindow>> StripeWindow::make(StoreContext& context, SegmentPtr segment,
+                                              std::uint32_t first_block, std::uint32_t blocks,
+                                              io::BufferPool& pool) {
   CHECK(blocks >= 1 && blocks <= blocks_max(segment->width()));
   CHECK(first_block >= 1 && first_block + blocks <= segment->zone_blocks());
   const std::size_t bytes = std::size_t{segment->width()} * blocks * io::kBlockBytes;
@@ -136,12 +138,12 @@ std::optional<ShardHeader> StripeWindow::header_at(unsigned shard, std::uint32_t
   shape.scheme = segment_->scheme();
   shape.header_blocks = header->header_blocks;
   shape.shard_blocks = header->shard_blocks;
-  const bool ours = header->segment == segment_->id() && header->epoch == segment_->epoch() &&
-                    header->stripe_block == block && header->shard_index == shard &&
-                    header->scheme == segment_->scheme() && shape.blocks() <= segment_->zone_blocks() - block &&
-                    shape.memory_bytes() <= io::kMaxBufferBytes &&
-                    shard_header_bytes(header->scheme, header->shard_blocks, header->pieces) <=
-                        std::size_t{header->header_blocks} * io::kBlockBytes;
+  const bool ours =
+      header->segment == segment_->id() && header->epoch == segment_->epoch() &&
+      header->stripe_block == block && header->shard_index == shard && header->scheme == segment_->scheme() &&
+      shape.blocks() <= segment_->zone_blocks() - block && shape.memory_bytes() <= io::kMaxBufferBytes &&
+      shard_header_bytes(header->scheme, header->shard_blocks, header->pieces) <=
+          std::size_t{header->header_blocks} * io::kBlockBytes;
   if (!ours) return std::nullopt;
   return std::move(*header);
 }
@@ -165,13 +167,16 @@ Task<StripeWindow::Next> StripeWindow::next(std::uint32_t from) {
   co_return next;
 }
 
-// The block of a stripe that begins at or behind `block` in a loaded shard, whether or not it ends in the window.
+// The block of a stripe that begins at or behind `block` in a loaded shard, whether or not it ends in the
+// window.
 std::optional<std::uint32_t> StripeWindow::begins_at(std::uint32_t block) const {
   for (std::uint32_t at = block; at < end_block(); ++at) {
     for (unsigned shard = 0; shard < segment_->width(); ++shard) {
       if (shards_[shard] != Loading::loaded || !has_magic(bytes(shard, at, 1))) continue;
-      // A header of several blocks may reach beyond the window: its first block is looked at again from there.
-      if (end_block() - at < kHeaderBlocksMax && end_block() < segment_->zone_blocks() && at > first_block_) return at;
+      // A header of several blocks may reach beyond the window: its first block is looked at again from
+      // there.
+      if (end_block() - at < kHeaderBlocksMax && end_block() < segment_->zone_blocks() && at > first_block_)
+        return at;
       if (header_at(shard, at)) return at;
     }
   }
@@ -207,7 +212,8 @@ ShardState StripeWindow::judge_shard(const StripeFound& found, unsigned shard) c
   bool blocks_good = header_good;
   std::uint32_t crc = 0;
   for (std::uint32_t block = 0; block < shape.shard_blocks; ++block) {
-    const std::uint32_t block_crc = erasure::crc32c(payload.subspan(block * io::kBlockBytes, io::kBlockBytes));
+    const std::uint32_t block_crc =
+        erasure::crc32c(payload.subspan(block * io::kBlockBytes, io::kBlockBytes));
     if (header_good && own->block_crcs[block] != block_crc) blocks_good = false;
     crc = erasure::crc32c_combine(crc, block_crc, io::kBlockBytes);
   }
@@ -229,11 +235,14 @@ Task<> StripeWindow::reread(StripeFound& found) {
   std::vector<unsigned> asked;
   for (unsigned shard = 0; shard < segment_->width(); ++shard) {
     const SegmentRecord::Member& member = (*placement)[shard];
-    io::GroupedOperation read{context_->drives.drive(member.drive),
-                              {io::Operation::Kind::read,
-                               context_->drive_offset(member.zone, found.stripe.stripe_block), shard_bytes(found, shard)},
-                              {}};
-    if (shards_[shard] != Loading::failed || found.shards[shard] != ShardState::unread || read.drive == nullptr) continue;
+    io::GroupedOperation read{
+        context_->drives.drive(member.drive),
+        {io::Operation::Kind::read, context_->drive_offset(member.zone, found.stripe.stripe_block),
+         shard_bytes(found, shard)},
+        {}};
+    if (shards_[shard] != Loading::failed || found.shards[shard] != ShardState::unread ||
+        read.drive == nullptr)
+      continue;
     reads.push_back(read);
     asked.push_back(shard);
   }

@@ -1,9 +1,12 @@
-// StripeWindow: a run of blocks of a segment's zones in memory, read in large pieces, and the stripes found in it.
+// StripeWindow: a run of blocks of a segment's zones in memory, read in large pieces, and the stripes found
+// in it.
 //
-// What scrubs and moves shards wants whole zones, not extents: one read a drive takes in many stripes, and their headers
-// say where the next begins. Where a torn stripe left a hole, the next header is searched block by block.
+// What scrubs and moves shards wants whole zones, not extents: one read a drive takes in many stripes, and
+// their headers say where the next begins. Where a torn stripe left a hole, the next header is searched block
+// by block.
 //
-// Trust     a shard is good when its header is sound, names this very place, and its payload has the CRC that the header
+// Trust     a shard is good when its header is sound, names this very place, and its payload has the CRC that
+// the header
 //           holds for it. Nothing else is ever taken as a source.
 // Memory    one pool buffer of at most kMaxBufferBytes. Threads  one task at a time.
 // Private to this folder.
@@ -34,8 +37,8 @@ inline bool is_damaged(ShardState state) {
 // A stripe as it was found.
 struct StripeFound {
   StripeRef stripe;
-  ShardHeaderPtr header;            // of the first good shard, with its directory
-  std::vector<ShardState> shards;   // by shard
+  ShardHeaderPtr header;           // of the first good shard, with its directory
+  std::vector<ShardState> shards;  // by shard
 
   std::uint32_t end_block() const { return stripe.stripe_block + stripe.shape.blocks(); }
   unsigned sources() const;  // shards whose payload can be trusted
@@ -49,7 +52,8 @@ class StripeWindow {
   // How many blocks of each zone fit; every stripe of this width does.
   static std::uint32_t blocks_max(unsigned width);
 
-  // Takes the memory. Blocks [first_block, first_block + blocks) of the zones of `segment`; blocks <= blocks_max().
+  // Takes the memory. Blocks [first_block, first_block + blocks) of the zones of `segment`; blocks <=
+  // blocks_max().
   static Task<Result<StripeWindow>> make(StoreContext& context, SegmentPtr segment, std::uint32_t first_block,
                                          std::uint32_t blocks, io::BufferPool& pool);
 
@@ -62,25 +66,26 @@ class StripeWindow {
   unsigned failed() const;
   bool asked(unsigned shard) const { return shards_[shard] != Loading::not_asked; }
 
-  // The first stripe that begins at or behind `from` and ends in the window. Where no shard that is loaded has a header
-  // all others are loaded too: it may be rotten.
+  // The first stripe that begins at or behind `from` and ends in the window. Where no shard that is loaded
+  // has a header all others are loaded too: it may be rotten.
   struct Next {
     std::optional<StripeFound> stripe;
-    std::uint32_t block = 0;    // of the stripe; without one, where the next window begins
-    bool crossed_hole = false;  // blocks in front of it hold no stripe, or none that failed() shards would let see
+    std::uint32_t block = 0;  // of the stripe; without one, where the next window begins
+    bool crossed_hole =
+        false;  // blocks in front of it hold no stripe, or none that failed() shards would let see
   };
   Task<Next> next(std::uint32_t from);
   std::uint64_t bytes_read() const { return bytes_read_; }
 
   // Judges again, after more shards were loaded.
   void judge(StripeFound& found) const;
-  // Reads the stripe's own blocks of shards whose drive is there but refused the whole window: one bad sector must not
-  // cost the shards of other stripes.
+  // Reads the stripe's own blocks of shards whose drive is there but refused the whole window: one bad sector
+  // must not cost the shards of other stripes.
   Task<> reread(StripeFound& found);
   // Whether the parity is what the data makes it (invariant 8). All payloads can be trusted.
   bool is_codeword(const StripeFound& found) const;
-  // Makes the bytes of `shard`, header and payload, in `into` (blocks() * 4096). found.sources() >= k. False: what came
-  // out has not the CRC that the headers hold for it.
+  // Makes the bytes of `shard`, header and payload, in `into` (blocks() * 4096). found.sources() >= k. False:
+  // what came out has not the CRC that the headers hold for it.
   bool rebuild(const StripeFound& found, unsigned shard, std::span<std::byte> into) const;
   // The bytes of a good shard.
   std::span<std::byte> shard_bytes(const StripeFound& found, unsigned shard) const;

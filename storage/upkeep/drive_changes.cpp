@@ -27,22 +27,22 @@ constexpr std::chrono::seconds kFollowUp(1);
 // What the drives' listener uses: the drives outlive this object and keep their listeners.
 struct DriveChanges::Link {
   segment::DriveSet& drives;
-  metadata::MirrorStore& mirrors;
+  std::function<void(std::uint32_t member, std::string directory)> add_location;
 
   void came(std::uint32_t member) {
     std::string directory = drives.metadata_directory(member);
-    if (!directory.empty()) mirrors.add_location({member, std::move(directory)});
+    if (!directory.empty()) add_location(member, std::move(directory));
   }
 };
 
-DriveChanges::DriveChanges(segment::DriveSet& drives, metadata::MirrorStore* mirrors)
-    : drives_(drives), mirrors_(mirrors) {}
+DriveChanges::DriveChanges(segment::DriveSet& drives, MirrorControl mirrors)
+    : drives_(drives), mirrors_(std::move(mirrors)) {}
 
 DriveChanges::~DriveChanges() = default;
 
 void DriveChanges::start(Executor executor) {
-  if (mirrors_ != nullptr) {
-    link_ = std::make_shared<Link>(Link{drives_, *mirrors_});
+  if (mirrors_.add_location) {
+    link_ = std::make_shared<Link>(Link{drives_, mirrors_.add_location});
     drives_.on_status_change([link = std::weak_ptr<Link>(link_)](std::uint32_t member, DriveStatus status) {
       const auto alive = link.lock();
       if (alive && status == DriveStatus::alive && alive->drives.takes_zones(member)) alive->came(member);
@@ -70,11 +70,12 @@ Task<> DriveChanges::run() {
 
 Task<> DriveChanges::follow_up() {
   for (const MemberInfo& member : drives_.members()) {
-    if (mirrors_ != nullptr && member.retiring && member.status != DriveStatus::retired) mirrors_->leave(member.number);
+    if (mirrors_.leave && member.retiring && member.status != DriveStatus::retired)
+      mirrors_.leave(member.number);
   }
   const unsigned wanted = drives_.parity_wanted();
   const unsigned parity = drives_.parity();
-  if (mirrors_ != nullptr) mirrors_->set_copies(std::max(wanted, parity) + 1);
+  if (mirrors_.set_copies) mirrors_.set_copies(std::max(wanted, parity) + 1);
   if (wanted == parity || drives_.mirror_set().members.size() < wanted + 1) co_return;
   Result<> changed = co_await drives_.set_parity(wanted);
   if (!changed && changed.error() != Errc::conflict) {
@@ -88,12 +89,12 @@ Task<Result<std::uint32_t>> DriveChanges::add(segment::DriveSpec spec, std::stri
 
 Task<Result<>> DriveChanges::retire(std::uint32_t member, std::string& why) {
   Result<> begun = co_await drives_.begin_retire(member, why);
-  if (begun && mirrors_ != nullptr) mirrors_->leave(member);
+  if (begun && mirrors_.leave) mirrors_.leave(member);
   co_return begun;
 }
 
-Task<Result<std::uint32_t>> DriveChanges::replace(std::uint32_t old, segment::DriveSpec spec, Rebuilder& rebuilder,
-                                                  std::string& why) {
+Task<Result<std::uint32_t>> DriveChanges::replace(std::uint32_t old, segment::DriveSpec spec,
+                                                  Rebuilder& rebuilder, std::string& why) {
   if (old >= drives_.member_count() || drives_.status(old) == DriveStatus::retired) {
     why = fmt::format("the store has no drive {}", old);
     co_return Errc::not_found;

@@ -29,8 +29,9 @@ bool away(DriveStatus status) { return status == DriveStatus::lost || status == 
 
 }  // namespace
 
-Rebuilder::Rebuilder(segment::DriveSet& drives, segment::SegmentStore& segments, Clock& clock, MetricsRegistry& metrics,
-                     Pacer& pacer, io::BufferPool& pool, Hooks hooks, Options options)
+Rebuilder::Rebuilder(segment::DriveSet& drives, segment::SegmentStore& segments, Clock& clock,
+                     MetricsRegistry& metrics, Pacer& pacer, io::BufferPool& pool, Hooks hooks,
+                     Options options)
     : drives_(drives),
       segments_(segments),
       clock_(clock),
@@ -38,8 +39,10 @@ Rebuilder::Rebuilder(segment::DriveSet& drives, segment::SegmentStore& segments,
       pool_(pool),
       hooks_(std::move(hooks)),
       options_(options),
-      degraded_gauge_(metrics.gauge("upkeep_segments_degraded", "Segments with a shard that cannot be read.")),
-      left_gauge_(metrics.gauge("upkeep_rebuild_segments_left", "Segments that the rebuilder has still to move.")),
+      degraded_gauge_(
+          metrics.gauge("upkeep_segments_degraded", "Segments with a shard that cannot be read.")),
+      left_gauge_(
+          metrics.gauge("upkeep_rebuild_segments_left", "Segments that the rebuilder has still to move.")),
       moved_counter_(metrics.counter("upkeep_rebuild_shards_total", "Shards moved to another drive.")),
       bytes_counter_(metrics.counter("upkeep_rebuild_bytes_total", "Bytes read and written by rebuilds.")) {}
 
@@ -172,7 +175,8 @@ Task<bool> Rebuilder::round() {
   {
     std::lock_guard lock(mutex_);
     std::erase_if(resting_, [&](const auto& entry) {  // freed or moved otherwise
-      return std::none_of(jobs.begin(), jobs.end(), [&](const Job& job) { return job.record.id == entry.first; });
+      return std::none_of(jobs.begin(), jobs.end(),
+                          [&](const Job& job) { return job.record.id == entry.first; });
     });
     std::erase_if(jobs, [&](const Job& job) {
       const auto rest = resting_.find(job.record.id);
@@ -231,8 +235,9 @@ std::vector<std::uint32_t> Rebuilder::targets(const SegmentRecord& record, std::
   std::vector<Candidate> candidates;
   for (const MemberInfo& member : drives_.members()) {
     if (!drives_.takes_zones(member.number)) continue;
-    const bool inside = std::any_of(record.members.begin(), record.members.end(),
-                                    [&](const SegmentRecord::Member& each) { return each.drive == member.number; });
+    const bool inside =
+        std::any_of(record.members.begin(), record.members.end(),
+                    [&](const SegmentRecord::Member& each) { return each.drive == member.number; });
     if (inside) continue;
     const bool first = replacement && *replacement == member.number;
     candidates.push_back({member.number, first ? UINT64_MAX : segments_.zones_free(member.number)});
@@ -255,7 +260,8 @@ Task<Result<>> Rebuilder::do_job(const Job& job) {
     const std::vector<std::uint32_t> outside = targets(record, leaving);
     if (outside.empty()) {
       if (!hooks_.rewrite) co_return Errc::read_only;
-      Result<> rewritten = co_await hooks_.rewrite(record.id);  // the whole segment: nothing of it is left to be moved
+      Result<> rewritten =
+          co_await hooks_.rewrite(record.id);  // the whole segment: nothing of it is left to be moved
       // Somebody who still reads there keeps it for a while.
       if (rewritten && segments_.pin(record.id)) co_return Errc::conflict;
       co_return rewritten;

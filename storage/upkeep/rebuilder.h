@@ -1,15 +1,18 @@
 // Rebuilder: brings every segment back to its full tolerance after a drive was lost or is being retired.
 //
-// When      a member that is lost or missing for longer than the grace time, and every retiring member, is emptied: each
-//           shard that lies there is moved to a member outside its segment, segments with the fewest spare shards first,
-//           onto the replacement of the drive if it has one, else where most zones are free. A drive that comes back in
-//           the middle ends the work on what is still there.
-// Too few   drives for that: `rewrite` is asked to write the segment's live data anew under a narrower geometry and to free
+// When      a member that is lost or missing for longer than the grace time, and every retiring member, is
+// emptied: each
+//           shard that lies there is moved to a member outside its segment, segments with the fewest spare
+//           shards first, onto the replacement of the drive if it has one, else where most zones are free. A
+//           drive that comes back in the middle ends the work on what is still there.
+// Too few   drives for that: `rewrite` is asked to write the segment's live data anew under a narrower
+// geometry and to free
 //           it. Without it, or where space is lacking, the segment waits, and progress() says so.
 // Open      segments that have a shard on such a member are sealed first.
 // Retiring  a member on which nothing lies any more is reported to `emptied`.
-// Cost      reads k shards and writes one for each lost one (a shard that can still be read costs one read), paced.
-// Memory    from the pool given: parallel_max times two buffers of kMaxBufferBytes. Threads  any; the work runs on the
+// Cost      reads k shards and writes one for each lost one (a shard that can still be read costs one read),
+// paced. Memory    from the pool given: parallel_max times two buffers of kMaxBufferBytes. Threads  any; the
+// work runs on the
 //           executor of start(). Lifetime  all references outlive it; stop() comes before destruction.
 // Errors    none to the caller: what fails is logged and tried again after a pause that grows to ten minutes.
 // Nothing is remembered across a restart: the records say where shards lie, and the grace time begins anew.
@@ -34,10 +37,10 @@ namespace storage::upkeep {
 class Rebuilder {
  public:
   struct Options {
-    std::uint32_t grace_s = 600;      // a drive may be away for so long before its shards are made anew
-    std::uint32_t parallel_max = 4;   // shards being moved at once
-    std::uint32_t look_ms = 1000;     // between two looks at drives and segments
-    std::uint32_t retry_s = 10;       // before a segment that failed is tried again; doubles up to ten minutes
+    std::uint32_t grace_s = 600;     // a drive may be away for so long before its shards are made anew
+    std::uint32_t parallel_max = 4;  // shards being moved at once
+    std::uint32_t look_ms = 1000;    // between two looks at drives and segments
+    std::uint32_t retry_s = 10;      // before a segment that failed is tried again; doubles up to ten minutes
   };
   struct Hooks {
     // Writes the live data of a segment elsewhere and frees it. Empty: not possible.
@@ -47,15 +50,15 @@ class Rebuilder {
     std::function<Task<Result<>>(std::uint32_t member)> emptied;
   };
 
-  Rebuilder(segment::DriveSet& drives, segment::SegmentStore& segments, Clock& clock, MetricsRegistry& metrics,
-            Pacer& pacer, io::BufferPool& pool, Hooks hooks, Options options);
+  Rebuilder(segment::DriveSet& drives, segment::SegmentStore& segments, Clock& clock,
+            MetricsRegistry& metrics, Pacer& pacer, io::BufferPool& pool, Hooks hooks, Options options);
   ~Rebuilder();
 
   void start(Executor executor);
   Task<> stop();
 
-  // One look, and the most urgent work that it finds; for commands and tests, never beside start(). True when more is left
-  // to be done at once.
+  // One look, and the most urgent work that it finds; for commands and tests, never beside start(). True when
+  // more is left to be done at once.
   Task<bool> round();
 
   // What `lost` held goes to `replacement` where its segments allow.

@@ -21,14 +21,16 @@ using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
                                          asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 constexpr std::int64_t kNsPerSecond = 1'000'000'000;
-constexpr std::int64_t kIdleNs = 10 * kNsPerSecond;   // between passes, and while there is nothing to read
-constexpr std::int64_t kCatchUpNs = 60 * kNsPerSecond;  // a pass that fell behind makes up for so much at once
+constexpr std::int64_t kIdleNs = 10 * kNsPerSecond;  // between passes, and while there is nothing to read
+constexpr std::int64_t kCatchUpNs =
+    60 * kNsPerSecond;  // a pass that fell behind makes up for so much at once
 constexpr unsigned kOverloadedTriesMax = 5;
 
 }  // namespace
 
-Scrubber::Scrubber(segment::DriveSet& drives, segment::SegmentStore& segments, Clock& clock, MetricsRegistry& metrics,
-                   Pacer& pacer, io::BufferPool& pool, segment::Referenced referenced, Options options)
+Scrubber::Scrubber(segment::DriveSet& drives, segment::SegmentStore& segments, Clock& clock,
+                   MetricsRegistry& metrics, Pacer& pacer, io::BufferPool& pool,
+                   segment::Referenced referenced, Options options)
     : drives_(drives),
       segments_(segments),
       clock_(clock),
@@ -38,10 +40,12 @@ Scrubber::Scrubber(segment::DriveSet& drives, segment::SegmentStore& segments, C
       options_(options),
       bytes_counter_(metrics.counter("upkeep_scrub_bytes_total", "Bytes read by scrubs.")),
       stripes_counter_(metrics.counter("upkeep_scrub_stripes_total", "Stripes verified by scrubs.")),
-      damaged_counter_(metrics.counter("upkeep_scrub_damaged_shards_total", "Damaged shards found by scrubs.")),
+      damaged_counter_(
+          metrics.counter("upkeep_scrub_damaged_shards_total", "Damaged shards found by scrubs.")),
       repaired_counter_(metrics.counter("upkeep_scrub_repaired_shards_total", "Shards repaired by scrubs.")),
-      lost_gauge_(metrics.gauge("upkeep_scrub_lost_stripes", "Stripes beyond repair that a record refers to, as of the "
-                                                             "last whole pass.")) {}
+      lost_gauge_(metrics.gauge("upkeep_scrub_lost_stripes",
+                                "Stripes beyond repair that a record refers to, as of the "
+                                "last whole pass.")) {}
 
 Scrubber::~Scrubber() = default;
 
@@ -122,7 +126,8 @@ Task<> Scrubber::scrub_superblocks(Progress& progress) {
   progress.headers_repaired += *bad;
 }
 
-// Reads one segment to its end. `spread`: at the pace of the background. Errc::shutting_down, else what ended it early.
+// Reads one segment to its end. `spread`: at the pace of the background. Errc::shutting_down, else what ended
+// it early.
 Task<Result<>> Scrubber::scrub_segment(SegmentId id, std::optional<std::uint32_t> member, Progress& progress,
                                        bool spread) {
   segment::ScrubRequest request;
@@ -150,7 +155,8 @@ Task<Result<>> Scrubber::spread_out(std::uint64_t bytes) {
   std::int64_t wait = 0;
   {
     std::lock_guard lock(mutex_);
-    const double share = static_cast<double>(bytes) / static_cast<double>(std::max<std::uint64_t>(pass_bytes_, 1));
+    const double share =
+        static_cast<double>(bytes) / static_cast<double>(std::max<std::uint64_t>(pass_bytes_, 1));
     const std::int64_t now_ns = clock_.monotonic_ns();
     due_ns_ = std::max(due_ns_, now_ns - kCatchUpNs) +
               static_cast<std::int64_t>(share * static_cast<double>(options_.period_s) * kNsPerSecond);
@@ -174,7 +180,8 @@ Task<> Scrubber::run() {
       background_.started_ms = clock_.wall_ms();
       background_.segments_total = ids.size();
       pass_bytes_ = 0;
-      for (const SegmentRecord& record : segments_.segments()) pass_bytes_ += record.members.size() * drives_.zone_bytes();
+      for (const SegmentRecord& record : segments_.segments())
+        pass_bytes_ += record.members.size() * drives_.zone_bytes();
       due_ns_ = clock_.monotonic_ns();
     }
     co_await scrub_superblocks(background_);
@@ -196,7 +203,8 @@ Task<> Scrubber::run() {
 }
 
 Result<> Scrubber::begin_demanded(std::optional<std::uint32_t> member) {
-  if (member && (*member >= drives_.member_count() || drives_.drive(*member) == nullptr)) return Errc::invalid_argument;
+  if (member && (*member >= drives_.member_count() || drives_.drive(*member) == nullptr))
+    return Errc::invalid_argument;
   std::lock_guard lock(mutex_);
   if (demanded_.running) return Errc::conflict;
   demanded_ = {};
@@ -252,7 +260,8 @@ Task<> Scrubber::run_demanded(std::optional<std::uint32_t> member) {
 }
 
 // `ids` and `next` live in the frame of run_demanded(), which joins.
-Task<> Scrubber::work(std::vector<SegmentId>& ids, std::atomic<std::size_t>& next, std::optional<std::uint32_t> member) {
+Task<> Scrubber::work(std::vector<SegmentId>& ids, std::atomic<std::size_t>& next,
+                      std::optional<std::uint32_t> member) {
   while (!stopping_.load()) {
     const std::size_t index = next.fetch_add(1);
     if (index >= ids.size()) co_return;

@@ -1,13 +1,17 @@
 // Scrubber: reads every sealed segment within a configured time, verifies it and repairs it in place.
 //
-// Always    one pass after another over all segments, spread evenly over period_s; beside clients never faster than the
+// Always    one pass after another over all segments, spread evenly over period_s; beside clients never
+// faster than the
 //           pacer allows. The position is kept in memory only: a pass begins anew after a restart.
-// On demand start(): all of the store, or what lies on one drive, as fast as the pacer lets it. The pass in the background
+// On demand start(): all of the store, or what lies on one drive, as fast as the pacer lets it. The pass in
+// the background
 //           waits meanwhile.
-// Verified  header, identity and payload of every shard, and that each stripe is a codeword; repaired from k others with the
-//           identical bytes; each repair is a line in the log with drive, zone and offset. A stripe beyond repair counts as
-//           lost only if a record refers to it.
-// Memory    from the pool given: parallel_max times two buffers of kMaxBufferBytes. Threads  any; the work runs on the
+// Verified  header, identity and payload of every shard, and that each stripe is a codeword; repaired from k
+// others with the
+//           identical bytes; each repair is a line in the log with drive, zone and offset. A stripe beyond
+//           repair counts as lost only if a record refers to it.
+// Memory    from the pool given: parallel_max times two buffers of kMaxBufferBytes. Threads  any; the work
+// runs on the
 //           executor of run_on(). Lifetime  all references outlive it; stop() comes before destruction.
 #pragma once
 
@@ -59,8 +63,8 @@ class Scrubber {
     std::uint64_t stripes_torn = 0;
   };
 
-  // A pass on demand, in the background. Errc::conflict: one is running; Errc::invalid_argument: no such drive, or run_on()
-  // was not called.
+  // A pass on demand, in the background. Errc::conflict: one is running; Errc::invalid_argument: no such
+  // drive, or run_on() was not called.
   Result<> start(std::optional<std::uint32_t> member);
   // The same, but returns when it has ended.
   Task<Result<Progress>> pass(std::optional<std::uint32_t> member);
@@ -72,7 +76,8 @@ class Scrubber {
   Task<> run();
   Task<> run_demanded(std::optional<std::uint32_t> member);
   Result<> begin_demanded(std::optional<std::uint32_t> member);
-  Task<> work(std::vector<segment::SegmentId>& ids, std::atomic<std::size_t>& next, std::optional<std::uint32_t> member);
+  Task<> work(std::vector<segment::SegmentId>& ids, std::atomic<std::size_t>& next,
+              std::optional<std::uint32_t> member);
   Task<Result<>> scrub_segment(segment::SegmentId id, std::optional<std::uint32_t> member, Progress& progress,
                                bool spread);
   Task<Result<>> wait_ns(std::int64_t duration_ns);

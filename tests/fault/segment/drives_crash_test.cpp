@@ -1,6 +1,6 @@
-// Power cut at every operation while drives join and leave, shards move and damage is repaired. Afterwards: acknowledged
-// means readable and whole on k+m drives, the member table is that of before or of after each change, and every change can
-// be made again.
+// Power cut at every operation while drives join and leave, shards move and damage is repaired. Afterwards:
+// acknowledged means readable and whole on k+m drives, the member table is that of before or of after each
+// change, and every change can be made again.
 #include <gtest/gtest.h>
 
 #include <numeric>
@@ -27,7 +27,8 @@ struct Acknowledged {
 constexpr std::uint32_t kRetired = 2;
 
 // What was acknowledged stands in for the object records.
-Task<Result<bool>> is_named(const std::vector<Acknowledged>& acknowledged, SegmentId segment, std::uint32_t block) {
+Task<Result<bool>> is_named(const std::vector<Acknowledged>& acknowledged, SegmentId segment,
+                            std::uint32_t block) {
   for (const Acknowledged& entry : acknowledged) {
     if (entry.extent.segment == segment && entry.extent.stripe_block == block) co_return true;
   }
@@ -62,7 +63,8 @@ class DrivesCrashTest : public testing::Test {
   // All eight, as an operator would configure them by then; without the one that has left for good.
   static Result<> boot_all(StoreRig& rig) {
     Result<> opened = rig.open_drives({0, 1, 2, 3, 4, 5, 6, 7});
-    if (!opened && rig.why.find("retired") != std::string::npos) opened = rig.open_drives({0, 1, 3, 4, 5, 6, 7});
+    if (!opened && rig.why.find("retired") != std::string::npos)
+      opened = rig.open_drives({0, 1, 3, 4, 5, 6, 7});
     if (!opened) return opened;
     return rig.open_store();
   }
@@ -70,12 +72,12 @@ class DrivesCrashTest : public testing::Test {
   static void retire(StoreRig& rig, const std::vector<Acknowledged>& acknowledged) {
     if (!rig.begin_retire(kRetired)) return;
     Pacer pacer(system_clock(), std::function<std::uint64_t()>(), Pacer::Options{});
-    DriveChanges changes(*rig.drives, nullptr);
+    DriveChanges changes(*rig.drives, upkeep::MirrorControl{});
     Rebuilder::Hooks hooks;
     hooks.emptied = [&changes](std::uint32_t member) { return changes.emptied(member); };
     hooks.referenced = named_by(acknowledged);
-    Rebuilder rebuilder(*rig.drives, *rig.store, system_clock(), rig.metrics, pacer, rig.pool, std::move(hooks),
-                        Rebuilder::Options{});
+    Rebuilder rebuilder(*rig.drives, *rig.store, system_clock(), rig.metrics, pacer, rig.pool,
+                        std::move(hooks), Rebuilder::Options{});
     for (int i = 0; i < 2 && rig.disks.powered(); ++i) {
       tests::run_task(rig.context, rebuilder.round());
       rig.settle();
@@ -182,8 +184,8 @@ TEST_F(DrivesCrashTest, ACutAtEveryOperationOfChangingDrives) {
   }
 }
 
-// After an interrupted change some drives carry the old table and some the new one, and any two may be away at the next
-// start: it works, or it is refused with a sentence.
+// After an interrupted change some drives carry the old table and some the new one, and any two may be away
+// at the next start: it works, or it is refused with a sentence.
 TEST_F(DrivesCrashTest, AnyMixtureOfTablesStartsWithAnyTwoDrivesAway) {
   const std::uint64_t seed = tests::test_seed(73);
   std::uint64_t first = 0;

@@ -1,6 +1,7 @@
-// Random histories of appends and reads while drives are lost, come back, join and leave, bytes rot, and the rebuilder and
-// the scrubber are at work, against a plain list of what was acknowledged. At most two drives are ever bad at once for what
-// is stored; after enough time for the rebuilder everything has its full tolerance again.
+// Random histories of appends and reads while drives are lost, come back, join and leave, bytes rot, and the
+// rebuilder and the scrubber are at work, against a plain list of what was acknowledged. At most two drives
+// are ever bad at once for what is stored; after enough time for the rebuilder everything has its full
+// tolerance again.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -96,17 +97,17 @@ class History {
     ASSERT_TRUE(rig_.open_drives(which)) << rig_.why;
     ASSERT_TRUE(rig_.open_store());
     pacer_ = std::make_unique<Pacer>(clock_, std::function<std::uint64_t()>(), Pacer::Options{});
-    changes_of_drives_ = std::make_unique<DriveChanges>(*rig_.drives, nullptr);
+    changes_of_drives_ = std::make_unique<DriveChanges>(*rig_.drives, MirrorControl{});
     const segment::Referenced referenced = [this](SegmentId id, const StripeInfo& stripe) {
       return is_named(model_, id, stripe.block);
     };
     Rebuilder::Hooks hooks;
     hooks.referenced = referenced;
     hooks.emptied = [this](std::uint32_t member) { return changes_of_drives_->emptied(member); };
-    rebuilder_ = std::make_unique<Rebuilder>(*rig_.drives, *rig_.store, clock_, rig_.metrics, *pacer_, rig_.pool,
-                                             std::move(hooks), Rebuilder::Options{});
-    scrubber_ = std::make_unique<Scrubber>(*rig_.drives, *rig_.store, clock_, rig_.metrics, *pacer_, rig_.pool, referenced,
-                                           Scrubber::Options{});
+    rebuilder_ = std::make_unique<Rebuilder>(*rig_.drives, *rig_.store, clock_, rig_.metrics, *pacer_,
+                                             rig_.pool, std::move(hooks), Rebuilder::Options{});
+    scrubber_ = std::make_unique<Scrubber>(*rig_.drives, *rig_.store, clock_, rig_.metrics, *pacer_,
+                                           rig_.pool, referenced, Scrubber::Options{});
   }
 
   void restart() {
@@ -124,7 +125,8 @@ class History {
   void append_some() {
     std::vector<std::vector<std::byte>> bodies;
     for (std::uint64_t i = 0; i <= random_.below(8); ++i) {
-      bodies.push_back(tests::random_bytes(random_, 1 + random_.below(random_.chance(0.2) ? 400'000 : 20'000)));
+      bodies.push_back(
+          tests::random_bytes(random_, 1 + random_.below(random_.chance(0.2) ? 400'000 : 20'000)));
     }
     const auto results = rig_.append_all(bodies);
     for (std::size_t i = 0; i < bodies.size(); ++i) {

@@ -205,8 +205,8 @@ TEST_F(MembershipTest, EveryByteClassOfASuperblockIsNoticedAndWrittenAnew) {
   StoreRig rig{disks(6)};
   ASSERT_TRUE(boot(rig, 6));
   for (const std::uint64_t copy : {0UL, 512UL * 1024}) {
-    for (const std::uint64_t at : {1UL, 9UL, 13UL, 17UL, 21UL, 25UL, 41UL, 57UL, 65UL, 73UL, 81UL, 89UL, 92UL, 94UL, 97UL,
-                                   100UL, 101UL, 105UL, 120UL, 130UL, 200UL}) {
+    for (const std::uint64_t at : {1UL,  9UL,  13UL, 17UL, 21UL,  25UL,  41UL,  57UL,  65UL,  73UL, 81UL,
+                                   89UL, 92UL, 94UL, 97UL, 100UL, 101UL, 105UL, 120UL, 130UL, 200UL}) {
       rig.disks.rot(4, copy + at, 1);
       ASSERT_EQ(rig.scrub_superblocks(), 1u) << copy << ' ' << at;
       ASSERT_EQ(rig.scrub_superblocks(), 0u);

@@ -63,7 +63,9 @@ class MoveTest : public testing::Test {
   static std::uint32_t outsider(const StoreRig& rig) {
     const auto& members = rig.catalog.records.at(1).members;
     std::uint32_t member = 0;
-    while (std::any_of(members.begin(), members.end(), [&](const auto& each) { return each.drive == member; })) ++member;
+    while (
+        std::any_of(members.begin(), members.end(), [&](const auto& each) { return each.drive == member; }))
+      ++member;
     return member;
   }
 
@@ -150,7 +152,8 @@ TEST_F(MoveTest, RefusesWhatWouldBreakASegment) {
   EXPECT_EQ(rig.move_shard(99, 0, outsider(rig)).error(), Errc::not_found);
   EXPECT_EQ(rig.move_shard(1, 0, 77).error(), Errc::drive_lost);
   ASSERT_TRUE(rig.append(std::vector<std::byte>(5000)));
-  EXPECT_EQ(rig.move_shard(2, 0, 0).error() == Errc::conflict || rig.move_shard(2, 0, 0).error() == Errc::invalid_argument,
+  EXPECT_EQ(rig.move_shard(2, 0, 0).error() == Errc::conflict ||
+                rig.move_shard(2, 0, 0).error() == Errc::invalid_argument,
             true);
   EXPECT_EQ(rig.catalog.records.at(1), before);
   check(rig, stored);
@@ -211,8 +214,8 @@ TEST_F(MoveTest, ScrubRepairsEveryKindOfByteInPlace) {
   const Extent& extent = stored[2].extent;
   std::uint64_t rotten = 0;
   for (unsigned shard = 0; shard < 6; ++shard) {
-    for (const std::size_t at : {0UL, 9UL, 13UL, 17UL, 21UL, 25UL, 33UL, 41UL, 49UL, 53UL, 55UL, 57UL, 58UL, 59UL, 61UL,
-                                 66UL, 90UL, 120UL, 4096UL, 8191UL}) {
+    for (const std::size_t at : {0UL,  9UL,  13UL, 17UL, 21UL, 25UL, 33UL, 41UL,  49UL,   53UL,
+                                 55UL, 57UL, 58UL, 59UL, 61UL, 66UL, 90UL, 120UL, 4096UL, 8191UL}) {
       std::vector<std::byte> byte(1);
       const std::uint64_t offset = rig.offset_of(extent, shard, 0) + at;
       rig.disks.peek(rig.disk_of(extent, shard), offset, byte);
@@ -243,7 +246,8 @@ TEST_F(MoveTest, ScrubWritesDamagedZoneHeadersAnew) {
   EXPECT_EQ(clean->zone_headers_repaired, 0u);
   const SegmentRecord record = rig.catalog.records.at(1);
   for (unsigned shard = 0; shard < 6; ++shard) {
-    for (const std::uint64_t at : {1UL, 9UL, 13UL, 17UL, 30UL, 45UL, 57UL, 65UL, 73UL, 81UL, 85UL, 86UL, 87UL, 90UL, 130UL}) {
+    for (const std::uint64_t at :
+         {1UL, 9UL, 13UL, 17UL, 30UL, 45UL, 57UL, 65UL, 73UL, 81UL, 85UL, 86UL, 87UL, 90UL, 130UL}) {
       rig.disks.rot(record.members[shard].drive, rig.drives->zone_offset(record.members[shard].zone) + at, 1);
       const auto scrubbed = rig.scrub(1);
       ASSERT_TRUE(scrubbed);

@@ -36,7 +36,8 @@ class SegmentCatalogTest : public testing::Test {
   static Task<Result<>> add_one(MetadataSegmentCatalog& catalog, SegmentRecord one) {
     co_return co_await catalog.add(std::move(one));
   }
-  static Task<Result<>> replace_one(MetadataSegmentCatalog& catalog, SegmentRecord expected, SegmentRecord one) {
+  static Task<Result<>> replace_one(MetadataSegmentCatalog& catalog, SegmentRecord expected,
+                                    SegmentRecord one) {
     co_return co_await catalog.replace(std::move(expected), std::move(one));
   }
   static Task<Result<segment::SegmentCatalog::Loaded>> load_all(MetadataSegmentCatalog& catalog) {

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "storage/base/log.h"
+#include "storage/metadata/mirror_store.h"
 #include "storage/upkeep/rebuilder.h"
 #include "tests/support/fake_engine.h"
 #include "tests/unit/segment/store_rig.h"
@@ -26,9 +27,12 @@ Task<Result<>> write_set(segment::DriveSet& drives, MirrorSet set) {
 Task<Result<>> retire_one(DriveChanges& changes, std::uint32_t member, std::string& why) {
   co_return co_await changes.retire(member, why);
 }
-Task<Result<>> empty_one(DriveChanges& changes, std::uint32_t member) { co_return co_await changes.emptied(member); }
+Task<Result<>> empty_one(DriveChanges& changes, std::uint32_t member) {
+  co_return co_await changes.emptied(member);
+}
 
-// Drives whose superblocks carry the mirror set, and a mirror store that writes it there from threads of its own.
+// Drives whose superblocks carry the mirror set, and a mirror store that writes it there from threads of its
+// own.
 class DriveChangesTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -64,7 +68,13 @@ class DriveChangesTest : public testing::Test {
     auto started = metadata::MirrorStore::start(std::move(mirror), rig->metrics, why);
     ASSERT_TRUE(started) << why;
     mirrors = std::move(*started);
-    changes = std::make_unique<DriveChanges>(*rig->drives, mirrors.get());
+    MirrorControl mirror_control;
+    mirror_control.add_location = [this](std::uint32_t member, std::string directory) {
+      mirrors->add_location({member, std::move(directory)});
+    };
+    mirror_control.leave = [this](std::uint32_t member) { mirrors->leave(member); };
+    mirror_control.set_copies = [this](unsigned copies) { mirrors->set_copies(copies); };
+    changes = std::make_unique<DriveChanges>(*rig->drives, std::move(mirror_control));
   }
 
   Result<> publish(metadata::Membership set) {
@@ -81,7 +91,8 @@ class DriveChangesTest : public testing::Test {
   void follow_up() { tests::run_task(rig->context, changes->follow_up()); }
 
   boost::asio::io_context control{1};
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> keep_running{control.get_executor()};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> keep_running{
+      control.get_executor()};
   std::thread control_thread;
   std::map<std::string, std::shared_ptr<tests::FakeMirrorDisk>> engines;
   std::unique_ptr<StoreRig> rig;
@@ -122,7 +133,7 @@ TEST_F(DriveChangesTest, ParityGrowsWhenThereAreMirrorsForIt) {
 
 TEST_F(DriveChangesTest, WithoutAMirrorStoreOnlyTheDrivesChange) {
   boot(7, 6);
-  DriveChanges alone(*rig->drives, nullptr);
+  DriveChanges alone(*rig->drives, MirrorControl{});
   std::string why;
   EXPECT_EQ(tests::run_task(rig->context, retire_one(alone, 9, why)).error(), Errc::not_found);
   EXPECT_FALSE(why.empty());

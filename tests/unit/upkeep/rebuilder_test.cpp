@@ -87,7 +87,8 @@ class RebuilderTest : public testing::Test {
   bool named(std::uint32_t member) const {
     return std::any_of(rig->catalog.records.begin(), rig->catalog.records.end(), [&](const auto& entry) {
       const auto& members = entry.second.members;
-      return std::any_of(members.begin(), members.end(), [&](const auto& each) { return each.drive == member; });
+      return std::any_of(members.begin(), members.end(),
+                         [&](const auto& each) { return each.drive == member; });
     });
   }
 

@@ -19,8 +19,8 @@ class ScrubberTest : public testing::Test {
     rig = std::make_unique<StoreRig>(StoreRigOptions{});
     ASSERT_TRUE(rig->boot()) << rig->why;
     pacer = std::make_unique<Pacer>(system_clock(), std::function<std::uint64_t()>(), Pacer::Options{});
-    scrubber = std::make_unique<Scrubber>(*rig->drives, *rig->store, system_clock(), rig->metrics, *pacer, rig->pool,
-                                          segment::Referenced(), Scrubber::Options{});
+    scrubber = std::make_unique<Scrubber>(*rig->drives, *rig->store, system_clock(), rig->metrics, *pacer,
+                                          rig->pool, segment::Referenced(), Scrubber::Options{});
     tests::SeededRandom random{tests::test_seed(61)};
     for (int i = 0; i < 10; ++i) {
       bodies.push_back(tests::random_bytes(random, 300'000));
