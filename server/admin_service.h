@@ -23,6 +23,12 @@ class AdminService {
   void stop() { stopping_.store(true); }
 
  private:
+  AdminAnswer start_scrub(const AdminRequest& request);
+  AdminAnswer start_check(const AdminRequest& request);
+  Task<AdminAnswer> add_drive(AdminRequest request);
+  Task<AdminAnswer> retire_drive(std::uint32_t drive, AdminRequest request);
+  Task<AdminAnswer> replace_drive(std::uint32_t drive, AdminRequest request);
+
   StoreNode& store_;
   const storage::MetricsRegistry& metrics_;
   std::atomic<bool> stopping_{false};
@@ -31,5 +37,6 @@ class AdminService {
 // The state of the store as `granary status` and `granary drives` show it.
 nlohmann::json status_document(StoreNode& store);
 nlohmann::json drives_document(StoreNode& store);
+nlohmann::json check_document(const storage::upkeep::Checker::Report& report);
 
 }  // namespace server

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
 #include "server/admin_client.h"
+#include "server/config.h"
 
 namespace server {
 
@@ -21,6 +23,15 @@ int add_drive(const CommandOptions& options, const std::string& path, std::uint6
 int retire_drive(const CommandOptions& options, std::uint32_t drive);
 int replace_drive(const CommandOptions& options, std::uint32_t drive, const std::string& path, std::uint64_t capacity_bytes);
 // Starts a scrub of one drive, or of all, and waits for its end with a progress bar unless `wait` is false.
+// The exit code is 1, too, when bytes that a record names are lost.
 int scrub(const CommandOptions& options, std::optional<std::uint32_t> drive, bool wait);
+// The records of the running store against its drives, and back. 1 when there are problems.
+int check(const CommandOptions& options);
+// The same for a store that is not running.
+int check_stopped(const Config& config, bool json);
+
+// What both print: a bar on a terminal, and the report; the latter returns the exit code.
+void show_check_progress(const nlohmann::json& report);
+int print_check(const nlohmann::json& report, bool as_json);
 
 }  // namespace server

@@ -206,7 +206,7 @@ void check_address(const std::string& address, const char* name) {
 // sockaddr_un holds no longer path.
 constexpr std::size_t kSocketPathMax = 107;
 
-void check(const Config& config) {
+void check(const Config& config, bool serving) {
   check_address(config.listen, "listen");
   if (!config.tls.listen.empty()) {
     check_address(config.tls.listen, "tls.listen");
@@ -241,7 +241,7 @@ void check(const Config& config) {
   }
   if (config.threads > 1024) throw ConfigError("threads must be at most 1024");
   if (config.region.empty()) throw ConfigError("region must not be empty");
-  if (config.users.empty()) {
+  if (config.users.empty() && serving) {
     throw ConfigError("no user is given: set GRANARY_ACCESS_KEY and GRANARY_SECRET_KEY, or \"users\" in the configuration");
   }
   std::set<std::string> keys;
@@ -305,7 +305,7 @@ bool load_config(const Flags& flags, Config& config, std::string& why) {
     if (!flags.config_file.empty()) read_file(flags.config_file, config);
     apply_flags(flags, config);
     apply_environment(config);
-    check(config);
+    check(config, flags.serving);
     return true;
   } catch (const ConfigError& error) {
     why = error.what();

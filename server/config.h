@@ -65,6 +65,7 @@ struct Flags {
   std::string tls_key;
   std::string admin_listen;
   std::vector<std::string> drives;
+  bool serving = true;  // else no user is needed
 };
 
 // File, then flags over it, then the first user from GRANARY_ACCESS_KEY and GRANARY_SECRET_KEY. Returns false and a

@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdlib>
+#include <optional>
 
 #include "server/admin_server.h"
 #include "server/commands.h"
@@ -27,11 +27,24 @@ int serve(const server::Flags& flags) {
 // What the operator's commands are given.
 struct Arguments {
   server::CommandOptions options;
-  std::uint32_t drive = 0;
-  std::uint32_t old_drive = 0;
+  std::optional<std::uint32_t> drive;
   std::string path;
   std::uint64_t capacity_bytes = 0;
+  bool no_wait = false;
+  server::Flags store;  // of a check of a store that is not running
 };
+
+int check(Arguments& arguments) {
+  if (arguments.store.config_file.empty() && arguments.store.drives.empty()) return server::check(arguments.options);
+  server::Config config;
+  std::string why;
+  arguments.store.serving = false;
+  if (!server::load_config(arguments.store, config, why)) {
+    fmt::print(stderr, "granary: {}\n", why);
+    return 1;
+  }
+  return server::check_stopped(config, arguments.options.json);
+}
 
 CLI::App* add_command(CLI::App& parent, const char* name, const char* what, Arguments& arguments) {
   CLI::App* command = parent.add_subcommand(name, what);
@@ -64,6 +77,26 @@ int main(int argc, char** argv) {
   arguments.options.target.address = server::default_admin_socket(kDefaultListen);
   CLI::App* status_command = add_command(app, "status", "Show the state of the running store", arguments);
   CLI::App* drives_command = add_command(app, "drives", "Show its drives", arguments);
+  CLI::App* drive_command = app.add_subcommand("drive", "Add, retire or replace a drive of the running store");
+  drive_command->require_subcommand(1);
+  const auto add_path = [&](CLI::App* command) {
+    command->add_option("PATH", arguments.path, "Directory, file or block device")->required();
+    command->add_option("--capacity-bytes", arguments.capacity_bytes, "Bytes of it to use");
+  };
+  CLI::App* add_drive = add_command(*drive_command, "add", "Make a blank drive a member", arguments);
+  add_path(add_drive);
+  CLI::App* retire_drive = add_command(*drive_command, "retire", "Move everything off a drive", arguments);
+  retire_drive->add_option("ID", arguments.drive, "Its number, as `granary drives` shows it")->required();
+  CLI::App* replace_drive = add_command(*drive_command, "replace", "Put a blank drive in another's place", arguments);
+  replace_drive->add_option("ID", arguments.drive, "Number of the drive that goes")->required();
+  add_path(replace_drive);
+  CLI::App* scrub_command = add_command(app, "scrub", "Read and repair all drives, or one", arguments);
+  scrub_command->add_option("ID", arguments.drive, "Number of the drive");
+  scrub_command->add_flag("--no-wait", arguments.no_wait, "Do not wait for the end");
+  CLI::App* check_command =
+      add_command(app, "check", "Compare records and drives, of the running store or of one that is not", arguments);
+  check_command->add_option("--config", arguments.store.config_file, "Configuration of a store that is not running");
+  check_command->add_option("DRIVE", arguments.store.drives, "Drives of a store that is not running");
 
   CLI11_PARSE(app, argc, argv);
   if (version_command->parsed()) {
@@ -72,5 +105,12 @@ int main(int argc, char** argv) {
   }
   if (status_command->parsed()) return server::show_status(arguments.options);
   if (drives_command->parsed()) return server::show_drives(arguments.options);
+  if (add_drive->parsed()) return server::add_drive(arguments.options, arguments.path, arguments.capacity_bytes);
+  if (retire_drive->parsed()) return server::retire_drive(arguments.options, *arguments.drive);
+  if (replace_drive->parsed()) {
+    return server::replace_drive(arguments.options, *arguments.drive, arguments.path, arguments.capacity_bytes);
+  }
+  if (scrub_command->parsed()) return server::scrub(arguments.options, arguments.drive, !arguments.no_wait);
+  if (check_command->parsed()) return check(arguments);
   return serve(flags);
 }

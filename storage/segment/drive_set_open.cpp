@@ -54,7 +54,7 @@ Result<> check_member(const Found& found, const Superblock& newest, const std::s
     return Errc::conflict;
   }
   if (entry->state == Superblock::Member::State::retired) {
-    why = fmt::format("{}: drive {} was retired from the store; wipe its first MiB before using it again",
+    why = fmt::format("{}: drive {} was retired from the store; take it out of the configuration, or wipe its first MiB to use it again",
                       path, uuid_text(block.drive));
     return Errc::conflict;
   }
