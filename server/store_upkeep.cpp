@@ -203,6 +203,12 @@ upkeep::Scrubber::Progress StoreUpkeep::demanded_scrub() const { return state_->
 upkeep::Scrubber::Progress StoreUpkeep::background_scrub() const { return state_->scrubber.background(); }
 upkeep::Rebuilder::Progress StoreUpkeep::rebuild() const { return state_->rebuilder.progress(); }
 upkeep::Collector::Totals StoreUpkeep::collected() const { return state_->collector.totals(); }
-upkeep::Checker::Report StoreUpkeep::checked() const { return state_->checker.report(); }
+upkeep::Checker::Report StoreUpkeep::checked() const {
+  // Looked at first: whoever sees the end may ask for the next one.
+  const bool running = state_->checking.load();
+  upkeep::Checker::Report report = state_->checker.report();
+  if (running) report.state = upkeep::Checker::Report::State::running;
+  return report;
+}
 
 }  // namespace server

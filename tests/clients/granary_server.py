@@ -73,6 +73,7 @@ class GranaryServer:
             "listen": f"127.0.0.1:{self.port}",
             "tls": {"listen": f"127.0.0.1:{self.tls_port}", "certificate": str(self.certificate), "key": str(key)},
             "admin_listen": f"127.0.0.1:{self.admin_port}",
+            "admin_socket": str(self.folder / "admin.sock"),
             "region": REGION,
             "drives": [{"path": str(d), "capacity_bytes": capacity_bytes} for d in self.drives],
             "memory_bytes": 1 << 30,
@@ -120,6 +121,14 @@ class GranaryServer:
                 return connection.getresponse().status == 200
             except (OSError, http.client.HTTPException):
                 return False
+
+    def command(self, *words, expect=0):
+        """One of the operator's commands; its JSON. `expect` is the exit code."""
+        done = subprocess.run([str(self.program), *map(str, words), "--admin", self.config["admin_socket"], "--json"],
+                              capture_output=True, text=True)
+        if done.returncode != expect:
+            raise ServerFailed(f"granary {' '.join(map(str, words))} ended with {done.returncode}: {done.stderr}{done.stdout}")
+        return json.loads(done.stdout) if done.stdout else done.stderr
 
     def stop(self):
         """SIGTERM, exit code 0, within the time that the store promises."""
