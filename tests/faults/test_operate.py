@@ -160,7 +160,10 @@ def test_a_lost_drive_is_rebuilt_and_two_more_may_go(make_server, seed, drives):
     server.stop()
 
 
-def test_scrub_repairs_what_rots(server, load, seed):
+def test_scrub_repairs_what_rots(make_server, seed):
+    server = make_server(settings={"upkeep": {"scrub_period_seconds": 0}}).start()
+    load = witness.Witness(server, seed)
+    load.make_bucket()
     numbers = random.Random(seed)
     write_some(load, 300)
     server.stop()
