@@ -33,4 +33,32 @@ int check_stopped(const Config& config, bool json) {
   return result;
 }
 
+int list_from_drives(const Config& config, bool json) {
+  const auto print = [json](const storage::segment::ScannedPiece& found) {
+    std::string blob;
+    for (const std::uint8_t byte : found.piece.name.blob) blob += fmt::format("{:02x}", byte);
+    if (!json) {
+      fmt::print("{:>8} {:>7} {:>9} {:>9}  {}  {}/{}\n", found.segment, found.stripe_block, found.piece.begin,
+                 found.piece.length, blob, found.piece.name.bucket, found.piece.name.key);
+      return;
+    }
+    const nlohmann::json line = {{"segment", found.segment},          {"segment_created_ms", found.segment_created_ms},
+                                 {"stripe_block", found.stripe_block}, {"sequence", found.sequence},
+                                 {"begin", found.piece.begin},        {"length", found.piece.length},
+                                 {"blob", blob},                      {"bucket", found.piece.name.bucket},
+                                 {"key", found.piece.name.key}};
+    fmt::print("{}\n", line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  };
+  if (!json) fmt::print("{:>8} {:>7} {:>9} {:>9}  {:<32}  OBJECT\n", "SEGMENT", "BLOCK", "BEGIN", "LENGTH", "BLOB");
+  storage::segment::ScanTotals totals;
+  std::string why;
+  if (!StoreNode::scan_drives(config, print, totals, why)) {
+    fmt::print(stderr, "granary: {}\n", why);
+    return 1;
+  }
+  fmt::print(stderr, "{} pieces in {} stripes of {} segments; {} reads failed\n", totals.pieces, totals.stripes,
+             totals.segments, totals.unreadable);
+  return 0;
+}
+
 }  // namespace server

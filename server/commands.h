@@ -29,6 +29,8 @@ int scrub(const CommandOptions& options, std::optional<std::uint32_t> drive, boo
 int check(const CommandOptions& options);
 // The same for a store that is not running.
 int check_stopped(const Config& config, bool json);
+// Lists what stripes on the drives of a store that is not running name, with its metadata or without.
+int list_from_drives(const Config& config, bool json);
 
 // What both print: a bar on a terminal, and the report; the latter returns the exit code.
 void show_check_progress(const nlohmann::json& report);

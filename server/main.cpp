@@ -31,11 +31,12 @@ struct Arguments {
   std::string path;
   std::uint64_t capacity_bytes = 0;
   bool no_wait = false;
+  bool from_drives = false;
   server::Flags store;  // of a check of a store that is not running
 };
 
 int check(Arguments& arguments) {
-  if (arguments.store.config_file.empty() && arguments.store.drives.empty()) return server::check(arguments.options);
+  if (arguments.store.config_file.empty() && arguments.store.drives.empty() && !arguments.from_drives) return server::check(arguments.options);
   server::Config config;
   std::string why;
   arguments.store.serving = false;
@@ -43,6 +44,7 @@ int check(Arguments& arguments) {
     fmt::print(stderr, "granary: {}\n", why);
     return 1;
   }
+  if (arguments.from_drives) return server::list_from_drives(config, arguments.options.json);
   return server::check_stopped(config, arguments.options.json);
 }
 
@@ -96,6 +98,8 @@ int main(int argc, char** argv) {
   CLI::App* check_command =
       add_command(app, "check", "Compare records and drives, of the running store or of one that is not", arguments);
   check_command->add_option("--config", arguments.store.config_file, "Configuration of a store that is not running");
+  check_command->add_flag("--from-drives", arguments.from_drives,
+                          "List what the drives' stripes name, deleted objects too: for a store that lost its metadata");
   check_command->add_option("DRIVE", arguments.store.drives, "Drives of a store that is not running");
 
   CLI11_PARSE(app, argc, argv);

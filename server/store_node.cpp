@@ -108,6 +108,8 @@ struct StoreNode::State {
     result.get();
   }
 
+  // Makes the pools and starts the control thread.
+  void begin(const Config& config);
   bool open_drives(const Config& config, std::string& why);
   bool open_metadata(const Config& config, storage::MetricsRegistry& metrics, std::string& why);
   bool open_store(const Config& config, storage::MetricsRegistry& metrics, std::string& why);
@@ -185,6 +187,16 @@ bool StoreNode::State::open_store(const Config& config, storage::MetricsRegistry
   return true;
 }
 
+void StoreNode::State::begin(const Config& config) {
+  control_thread = std::thread([this] { control.run(); });
+  const MemoryShares shares = share(config.memory_bytes);
+  request_pool = std::make_unique<storage::io::BufferPool>(shares.requests);
+  if (shares.readers > 0) reader_pool = std::make_unique<storage::io::BufferPool>(shares.readers);
+  batch_pool = std::make_unique<storage::io::BufferPool>(shares.batches);
+  stream_pool = std::make_unique<storage::io::BufferPool>(shares.streams);
+  cache_pool = std::make_unique<storage::io::BufferPool>(shares.cache);
+}
+
 StoreNode::StoreNode() : state_(std::make_unique<State>()) {}
 
 StoreNode::~StoreNode() { stop(); }
@@ -193,13 +205,7 @@ std::unique_ptr<StoreNode> StoreNode::start(const Config& config, storage::Metri
                                             std::function<std::uint64_t()> client_calls, std::string& why) {
   std::unique_ptr<StoreNode> node(new StoreNode);
   State& state = *node->state_;
-  state.control_thread = std::thread([&state] { state.control.run(); });
-  const MemoryShares shares = share(config.memory_bytes);
-  state.request_pool = std::make_unique<storage::io::BufferPool>(shares.requests);
-  if (shares.readers > 0) state.reader_pool = std::make_unique<storage::io::BufferPool>(shares.readers);
-  state.batch_pool = std::make_unique<storage::io::BufferPool>(shares.batches);
-  state.stream_pool = std::make_unique<storage::io::BufferPool>(shares.streams);
-  state.cache_pool = std::make_unique<storage::io::BufferPool>(shares.cache);
+  state.begin(config);
   const auto show_memory = [&metrics](const char* user, storage::io::BufferPool& pool) {
     metrics.gauge_function("memory_used_bytes", "Memory in use, by user.", {{"user", user}},
                            [&pool] { return static_cast<double>(pool.used_bytes()); });
@@ -225,6 +231,25 @@ std::unique_ptr<StoreNode> StoreNode::start(const Config& config, storage::Metri
   StoreUpkeep::Parts parts{*state.drives, *state.segments, *state.objects, std::move(control)};
   state.upkeep = std::make_unique<StoreUpkeep>(std::move(parts), config, metrics, std::move(client_calls));
   return node;
+}
+
+bool StoreNode::scan_drives(const Config& config, std::function<void(const storage::segment::ScannedPiece&)> found,
+                            storage::segment::ScanTotals& totals, std::string& why) {
+  const std::unique_ptr<StoreNode> node(new StoreNode);
+  State& state = *node->state_;
+  state.begin(config);
+  if (!state.open_drives(config, why)) return false;
+  if (state.drives->created()) {
+    why = "the drives are blank: nothing was ever stored on them";
+    return false;
+  }
+  auto scanned = state.run(storage::segment::scan_directories(*state.drives, *state.request_pool, std::move(found)));
+  if (!scanned) {
+    why = "the drives cannot be read: " + scanned.error().message();
+    return false;
+  }
+  totals = *scanned;
+  return true;
 }
 
 storage::ObjectStore& StoreNode::objects() { return *state_->objects; }

@@ -15,6 +15,7 @@
 #include "server/store_upkeep.h"
 #include "storage/base/metrics.h"
 #include "storage/object_store.h"
+#include "storage/segment/directory_scan.h"
 #include "storage/segment/drive_set.h"
 #include "storage/segment/segment_store.h"
 
@@ -27,6 +28,10 @@ class StoreNode {
   static std::unique_ptr<StoreNode> start(const Config& config, storage::MetricsRegistry& metrics,
                                           std::function<std::uint64_t()> client_calls, std::string& why);
   ~StoreNode();
+
+  // Lists what the drives' stripes name, without the metadata store. Blocks. False and a sentence in `why` on failure.
+  static bool scan_drives(const Config& config, std::function<void(const storage::segment::ScannedPiece&)> found,
+                          storage::segment::ScanTotals& totals, std::string& why);
 
   storage::ObjectStore& objects();
   storage::segment::DriveSet& drives();

@@ -6,7 +6,9 @@ import random
 import shutil
 import subprocess
 
+import granary_server
 import pytest
+import sigv4
 import witness
 from test_drives import DATA_FILE, flip_bits
 from witness import wait_until
@@ -218,3 +220,29 @@ def test_killed_while_drives_change(make_server, seed):
     load.check()
     assert server.command("check")["problems"] == []
     server.stop()
+
+
+def test_the_drives_alone_tell_what_was_stored(server, seed):
+    """Metadata gone, one drive gone: the stripes still name every object, and all of its bytes."""
+    numbers = random.Random(seed)
+    client = sigv4.Client(server.port, granary_server.MAIN)
+    client.make_bucket("kept")
+    sizes = {f"a key, and {number} of them": numbers.choice((1, 5000, 70_000, 3_000_000)) for number in range(60)}
+    for key, size in sizes.items():
+        assert client.put("kept", key, numbers.randbytes(size)).status == 200
+    client.close()
+    server.stop()
+    for drive in server.drives:
+        shutil.rmtree(drive / "metadata", ignore_errors=True)
+    shutil.rmtree(server.drives[4])
+    done = subprocess.run([str(server.program), "check", "--from-drives", "--json", "--config", str(server.config_file)],
+                          capture_output=True, text=True, check=True)
+    named = dict.fromkeys(sizes, 0)
+    for line in done.stdout.splitlines():
+        if line.startswith("{"):
+            piece = json.loads(line)
+            assert piece["bucket"] == "kept"
+            named[piece["key"]] += piece["length"]
+    assert named == sizes
+    refused = subprocess.run([str(server.program), "serve", "--config", str(server.config_file)], capture_output=True)
+    assert refused.returncode == 1, "without its metadata a store must not begin anew"

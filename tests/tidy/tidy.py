@@ -32,7 +32,7 @@ FRONT_DOORS = {
     "storage/io": {"storage/io/drive.h", "storage/io/buffer.h"},
     "storage/metadata": {"storage/metadata/metadata_store.h"},
     "storage/segment": {"storage/segment/segment_store.h", "storage/segment/segment_upkeep.h",
-                        "storage/segment/drive_set.h"},
+                        "storage/segment/drive_set.h", "storage/segment/directory_scan.h"},
     "storage/upkeep": {"storage/upkeep/live_index.h", "storage/upkeep/collector.h", "storage/upkeep/rebuilder.h",
                        "storage/upkeep/scrubber.h", "storage/upkeep/pacer.h",
                        "storage/upkeep/checker.h", "storage/upkeep/live_counters.h",
