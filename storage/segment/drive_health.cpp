@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 
 #include "storage/base/check.h"
@@ -68,13 +69,28 @@ void DriveSet::report_late(std::uint32_t member, io::Operation::Kind kind) {
     return;
   }
   const std::uint32_t reads = late.late_reads.fetch_add(1) + 1;
-  if (reads == 1) log_warn("drive_read_late", {{"drive", member}, {"path", state_->path_of(member)}});
+  if (reads == 1) {
+    log_warn("drive_read_late", {{"drive", member}, {"path", state_->path_of(member)}});
+    state_->count_late();
+  }
+  if (all_late()) return;
   if (reads >= kAbandonedMax || late.load->abandoned() >= kAbandonedMax)
     state_->suspect_slow(member, "reads did not end in time");
 }
 
+bool DriveSet::all_late() const { return state_->late_members.load(std::memory_order_relaxed) > std::max(parity(), 1U); }
+
+void DriveSet::State::count_late() {
+  std::uint32_t count = 0;
+  for (std::size_t number = 0; number < members.size(); ++number) {
+    if (members[number].slow.load() || members[number].late_reads.load() > 0) ++count;
+  }
+  late_members.store(count, std::memory_order_relaxed);
+}
+
 void DriveSet::State::suspect_slow(std::uint32_t number, const std::string& reason) {
   members[number].slow.store(true);
+  count_late();
   degrade(number, DriveStatus::suspect, "slow: " + reason);
 }
 
@@ -145,7 +161,8 @@ Task<std::int64_t> probe_allowance_ns(DriveSet& set, DriveSet::State& state, std
   co_return state.options.limit_ms * kNsPerMs;
 }
 
-// Whether a suspect member answers kProbes times in a row, and as fast as it should.
+// Whether a suspect member answers kProbes times in a row, and at its fastest as fast as it should: a busy machine delays
+// some answers, a slow drive all of them.
 Task<bool> is_well(DriveSet& set, DriveSet::State& state, std::uint32_t number) {
   DriveSet::State::Member& member = state.members[number];
   io::Drive* drive = set.drive(number);
@@ -153,14 +170,15 @@ Task<bool> is_well(DriveSet& set, DriveSet::State& state, std::uint32_t number) 
   const bool was_slow = member.slow.load();
   std::int64_t allowance_ns = 0;
   if (was_slow) allowance_ns = co_await probe_allowance_ns(set, state, number);
+  std::int64_t fastest_ns = INT64_MAX;
   for (unsigned round = 0; round < kProbes; ++round) {
     const auto pattern = static_cast<std::uint8_t>((member.retry_at_ns >> 20) + round);
     const std::int64_t begun_ns = system_clock().monotonic_ns();
     Result<> well = co_await probe(*drive, pattern, member.load, state.options.limit_ms);
     if (!well) co_return false;
-    if (was_slow && system_clock().monotonic_ns() - begun_ns > allowance_ns) co_return false;
+    fastest_ns = std::min(fastest_ns, system_clock().monotonic_ns() - begun_ns);
   }
-  co_return true;
+  co_return !was_slow || fastest_ns <= allowance_ns;
 }
 
 Task<> try_again(DriveSet& set, DriveSet::State& state, std::uint32_t member) {
@@ -206,6 +224,7 @@ Task<> DriveSet::look(std::int64_t now_ns) {
     member.retry_at_ns = now_ns + member.retry_pause_ns;
     co_await try_again(*this, *state_, number);
   }
+  state_->count_late();
 }
 
 }  // namespace storage::segment

@@ -143,7 +143,7 @@ io::Drive* DriveSet::drive(std::uint32_t member) const {
   const State::Member& found = state_->members[member];
   const DriveStatus now = found.status.load();
   if (now != DriveStatus::alive && now != DriveStatus::suspect) return nullptr;
-  if (found.load->abandoned() >= kAbandonedMax) return nullptr;
+  if (found.load->abandoned() >= (found.slow.load(std::memory_order_relaxed) ? kAbandonedMax : kOwedMax)) return nullptr;
   return found.drive.load(std::memory_order_acquire);
 }
 

@@ -72,7 +72,7 @@ class DriveSet {
     // Opens one drive; a seam for simulated drives. Default: io::open_file_drive with capacity and create.
     std::function<Result<std::unique_ptr<io::Drive>>(const DriveSpec&, bool create, std::string& why)> opener;
     // Longest wait for one write or read of a superblock or a probe. Whoever takes longer does not answer.
-    std::uint32_t limit_ms = 1000;
+    std::uint32_t limit_ms = 2000;
     // Randomness for uuids; default: the system's. 16 bytes a call.
     std::function<std::array<std::uint8_t, 16>()> random_id;
   };
@@ -97,7 +97,7 @@ class DriveSet {
   std::uint32_t zones(std::uint32_t member) const;
   std::uint64_t zone_bytes() const;  // one for all drives of the store
 
-  // Null unless the member is alive or suspect and answers (kAbandonedMax). The drive stays valid as long as the set, whatever becomes of the member.
+  // Null unless the member is alive or suspect, and null when it owes too much (kAbandonedMax). The drive stays valid as long as the set, whatever becomes of the member.
   io::Drive* drive(std::uint32_t member) const;
   DriveStatus status(std::uint32_t member) const;
   // Whether new zones may be taken on the member: it is alive and not retiring.
@@ -113,11 +113,15 @@ class DriveSet {
   // Whether reads go round the member where they can: it is suspect for being stuck or slow, or has left too many
   // operations unanswered.
   bool read_last(std::uint32_t member) const;
-  // Operations on one member that are unfinished and that nobody waits for; from here on it is not asked for anything.
+  // Whether more drives are late, or suspect for it, than could be blamed: the load is too much for all of them. Nobody is
+  // suspected for late reads then, and reads are waited for longer.
+  bool all_late() const;
+  // Operations that a slow member may owe, and any other; from here on it is not asked for anything.
   static constexpr std::uint32_t kAbandonedMax = 8;
+  static constexpr std::uint32_t kOwedMax = 256;
 
   // An operation was abandoned. A late write makes a drive suspect at once; late reads do when kAbandonedMax of them are
-  // unfinished, or when as many came late between two calls of look().
+  // unfinished, or when as many came late between two calls of look(), unless all_late().
   void report_late(std::uint32_t member, io::Operation::Kind kind);
 
   // A failed write makes a drive suspect, a failed read is only counted; ENODEV, ENXIO and drive_lost make it lost.

@@ -86,6 +86,9 @@ struct DriveSet::State {
   // Writes `next` under a new generation to the live members but `except`; it is `superblock` when this succeeds. Members
   // that did not take it are lost. Under `writing`.
   Task<Result<>> publish(Superblock next, std::optional<std::uint32_t> except = std::nullopt);
+  // Counts the members that are slow or were late of late, for all_late().
+  void count_late();
+  std::atomic<std::uint32_t> late_members{0};
   // Suspect, and read from last.
   void suspect_slow(std::uint32_t member, const std::string& reason);
   // Compares how long the members took to answer since the last call.

@@ -80,14 +80,17 @@ io::PatientOperation StoreContext::shard_read(SegmentRecord::Member member, std:
 
 io::Patience StoreContext::stripe_patience() const {
   io::Patience patience;
-  patience.after_first_ms = options.write_limit_ms;
+  // A late drive is better than a store that takes no writes.
+  const bool spare = drives.alive_count() > drives.parity() + 1;
+  patience.after_first_ms = spare ? options.write_limit_ms : options.answer_ms_max;
   patience.in_all_ms = options.answer_ms_max;
   return patience;
 }
 
 io::Patience StoreContext::read_patience() const {
   io::Patience patience;
-  patience.in_all_ms = options.read_limit_ms;
+  // Reading from others what is only late for the load would add to the load.
+  patience.in_all_ms = drives.all_late() ? options.answer_ms_max : options.read_limit_ms;
   return patience;
 }
 
