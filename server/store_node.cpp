@@ -1,5 +1,7 @@
 #include "server/store_node.h"
 
+#include <unistd.h>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -8,6 +10,7 @@
 #include "storage/base/log.h"
 #include "storage/base/task_group.h"
 #include "storage/io/drive.h"
+#include "storage/io/patience.h"
 #include "storage/metadata/mirror_store.h"
 #include "storage/metadata/rocks_engine.h"
 #include "storage/segment/drive_set.h"
@@ -34,13 +37,16 @@ struct MemoryShares {
 
 MemoryShares share(std::uint64_t memory_bytes) {
   constexpr std::size_t kUnit = storage::io::kMaxBufferBytes;  // pools are multiples of it
-  constexpr std::size_t kBatches = 4 * kUnit;
-  const std::size_t units = (memory_bytes / 16 * 5 - kBatches) / kUnit;
+  // Two of the group commit and two of the collector; where there is memory enough, as many again for each of two drives that
+  // may be stuck and keep what they were given.
+  constexpr std::uint64_t kGenerousBytes = std::uint64_t{1} << 30;
+  const std::size_t batches = (memory_bytes >= kGenerousBytes ? 12 : 4) * kUnit;
+  const std::size_t units = (memory_bytes / 16 * 5 - batches) / kUnit;
   const std::size_t streams = std::max<std::size_t>(3, units / 3);
   // A small pool serves few sizes at a time: below this the parts would be worth less than the whole.
   constexpr std::size_t kPartedUnits = 16;
   const std::size_t readers = units - streams >= kPartedUnits ? (units - streams) / 2 : 0;
-  return {memory_bytes / 2 - share_for_upkeep(memory_bytes), (units - streams - readers) * kUnit, readers * kUnit, kBatches, streams * kUnit,
+  return {memory_bytes / 2 - share_for_upkeep(memory_bytes), (units - streams - readers) * kUnit, readers * kUnit, batches, streams * kUnit,
           memory_bytes / 8};
 }
 // At the smallest memory that is allowed nothing is without its share.
@@ -281,6 +287,12 @@ void StoreNode::stop() {
   state_->background.cancel();
   state_->run(state_->background.join());
   if (state_->mirrors) state_->mirrors->stop();
+  if (const std::uint64_t owed = storage::io::abandoned_operations(); owed > 0) {
+    // An event loop that is destroyed waits for its drives. All that was acknowledged is durable, and nobody waits for
+    // what a stuck drive still owes.
+    storage::log_warn("stopped_without_stuck_drives", {{"operations", owed}});
+    ::_exit(0);
+  }
   state_->upkeep.reset();
   state_->objects.reset();
   state_->segments.reset();

@@ -11,6 +11,7 @@
 
 #include "storage/base/check.h"
 #include "storage/base/log.h"
+#include "storage/segment/drive_set_state.h"
 #include "storage/segment/geometry.h"
 #include "storage/segment/little_endian.h"
 
@@ -91,14 +92,33 @@ bool means_absent(Error error) {
 
 namespace {
 
-// Reads the block of a superblock copy; what lies behind the end of a new file counts as zeros.
-Task<Result<>> read_copy(io::Drive& drive, std::uint64_t offset, std::span<std::byte> into) {
+// How long a drive may take to say who it is; one that takes longer is absent.
+constexpr std::uint32_t kIdentifyMs = 5000;
+
+// What the reads of an unknown drive need, the drive itself included: it is closed when a stuck read has ended.
+struct Reading {
+  explicit Reading(std::unique_ptr<io::Drive> found) : drive(std::move(found)) {}
+  std::unique_ptr<io::Drive> drive;
+  OwnedBytes memory{kSuperblockOffsets.size() * kSuperblockBytesMax};
+};
+
+// Reads the block of a superblock copy; what lies behind the end of a new file counts as zeros. Whether it is late.
+Task<Result<>> read_copy(std::shared_ptr<Reading> reading, std::uint64_t offset, std::span<std::byte> into, bool& late) {
   std::fill(into.begin(), into.end(), std::byte{0});
+  io::Drive& drive = *reading->drive;
   const std::uint64_t written =
       std::min(drive.prepared_bytes(), drive.capacity_bytes()) / io::kBlockBytes * io::kBlockBytes;
   if (written <= offset) co_return success();
   const std::size_t there = static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), written - offset));
-  co_return co_await io::read(drive, offset, into.first(there));
+  io::PatientOperation read;
+  read.drive = &drive;
+  read.operation = {io::Operation::Kind::read, offset, into.first(there)};
+  io::Patience patience;
+  patience.in_all_ms = kIdentifyMs;
+  co_await io::run_patiently(std::span<io::PatientOperation>(&read, 1), patience, std::move(reading));
+  late = read.late;
+  if (read.error) co_return read.error;
+  co_return success();
 }
 
 bool all_zero(std::span<const std::byte> bytes) {
@@ -115,17 +135,20 @@ bool has_magic(std::span<const std::byte> bytes) {
 // Reads both copies and tells what the drive is.
 Task<Result<>> identify(Found& found, std::string& why) {
   const std::string& path = found.spec.path;
-  std::vector<std::byte> memory(kSuperblockOffsets.size() * kSuperblockBytesMax + io::kBlockBytes);
-  void* aligned = memory.data();
-  std::size_t space = memory.size();
-  CHECK(std::align(io::kBlockBytes, 2 * kSuperblockBytesMax, aligned, space) != nullptr);
+  const auto reading = std::make_shared<Reading>(std::move(found.drive));
   std::array<std::span<std::byte>, 2> copies;
   std::size_t unreadable = 0;
   bool sound = false;
   std::size_t sound_copies = 0;
   for (std::size_t copy = 0; copy < copies.size(); ++copy) {
-    copies[copy] = {static_cast<std::byte*>(aligned) + copy * kSuperblockBytesMax, kSuperblockBytesMax};
-    Result<> read = co_await read_copy(*found.drive, kSuperblockOffsets[copy], copies[copy]);
+    copies[copy] = reading->memory.span().subspan(copy * kSuperblockBytesMax, kSuperblockBytesMax);
+    bool late = false;
+    Result<> read = co_await read_copy(reading, kSuperblockOffsets[copy], copies[copy], late);
+    if (late) {
+      log_error("drive_does_not_answer", {{"path", path}});
+      reading->drive->give_up();
+      co_return success();  // absent
+    }
     if (!read) {
       ++unreadable;
       copies[copy] = copies[copy].first(0);
@@ -141,6 +164,7 @@ Task<Result<>> identify(Found& found, std::string& why) {
     if (!sound || block->generation > found.superblock.generation) found.superblock = std::move(*block);
     sound = sound || found.superblock.generation > 0;
   }
+  found.drive = std::move(reading->drive);
   if (sound) {
     found.condition = Found::Condition::member;
     found.copy_damaged = sound_copies < copies.size();

@@ -94,18 +94,14 @@ Superblock DriveSet::State::superblock_of(std::uint32_t number) const {
 
 Task<std::vector<Error>> DriveSet::State::write_superblocks(std::vector<std::vector<std::byte>> images) {
   std::vector<Error> errors(members.size());
-  // O_DIRECT wants aligned memory; superblocks are written too seldom to take it from the pool of the data
-  // path.
-  std::vector<std::byte> memory(kSuperblockBytesMax * 2 + io::kBlockBytes);
   for (const std::uint64_t offset : kSuperblockOffsets) {
     for (std::size_t number = 0; number < images.size(); ++number) {
       if (images[number].empty() || errors[number]) continue;
-      void* aligned = memory.data();
-      std::size_t space = memory.size();
-      CHECK(std::align(io::kBlockBytes, images[number].size(), aligned, space) != nullptr);
-      std::memcpy(aligned, images[number].data(), images[number].size());
-      const std::span<std::byte> bytes(static_cast<std::byte*>(aligned), images[number].size());
-      Result<> written = co_await io::write(*members[number].drive.load(), offset, bytes);
+      // Superblocks are written too seldom to take memory from the pool of the data path.
+      const auto bytes = std::make_shared<OwnedBytes>(images[number].size());
+      std::memcpy(bytes->span().data(), images[number].data(), images[number].size());
+      Result<> written = co_await transfer_within(*members[number].drive.load(), io::Operation::Kind::write, offset,
+                                                  bytes, members[number].load, options.limit_ms);
       if (!written) errors[number] = written.error();
     }
   }
@@ -146,7 +142,9 @@ io::Drive* DriveSet::drive(std::uint32_t member) const {
   if (member >= state_->members.size()) return nullptr;
   const State::Member& found = state_->members[member];
   const DriveStatus now = found.status.load();
-  return now == DriveStatus::alive || now == DriveStatus::suspect ? found.drive.load(std::memory_order_acquire) : nullptr;
+  if (now != DriveStatus::alive && now != DriveStatus::suspect) return nullptr;
+  if (found.load->abandoned() >= (found.slow.load(std::memory_order_relaxed) ? kAbandonedMax : kOwedMax)) return nullptr;
+  return found.drive.load(std::memory_order_acquire);
 }
 
 DriveStatus DriveSet::status(std::uint32_t member) const {

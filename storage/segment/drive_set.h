@@ -10,7 +10,8 @@
 // small, a superblock of which no copy is sound, fewer than k members of any segment's geometry... (see .cpp).
 //
 // Threads    state queries from any thread. open() and write_mirror_set() are tasks.
-// Lifetime   outlives the SegmentStore and the metadata mirror.
+// Lifetime   outlives the SegmentStore, the metadata mirror and every operation on its drives, abandoned ones included
+//            (io::abandoned_operations()).
 #pragma once
 
 #include <array>
@@ -25,6 +26,7 @@
 #include "storage/base/result.h"
 #include "storage/base/task.h"
 #include "storage/io/drive.h"
+#include "storage/io/patience.h"
 
 namespace storage::segment {
 
@@ -35,7 +37,7 @@ struct DriveSpec {
 
 enum class DriveStatus : std::uint8_t {
   alive,    // takes reads and writes
-  suspect,  // a write failed: read from, not written to
+  suspect,  // a write failed, or it is stuck or slow: not written to, read from last
   lost,     // gone while running
   missing,  // a member that was not there at start
   retired,  // left the store for good: nothing lies on it
@@ -69,6 +71,8 @@ class DriveSet {
     bool search_last_paths = false;
     // Opens one drive; a seam for simulated drives. Default: io::open_file_drive with capacity and create.
     std::function<Result<std::unique_ptr<io::Drive>>(const DriveSpec&, bool create, std::string& why)> opener;
+    // Longest wait for one write or read of a superblock or a probe. Whoever takes longer does not answer.
+    std::uint32_t limit_ms = 2000;
     // Randomness for uuids; default: the system's. 16 bytes a call.
     std::function<std::array<std::uint8_t, 16>()> random_id;
   };
@@ -93,7 +97,7 @@ class DriveSet {
   std::uint32_t zones(std::uint32_t member) const;
   std::uint64_t zone_bytes() const;  // one for all drives of the store
 
-  // Null unless the member is alive or suspect. The drive stays valid as long as the set, whatever becomes of the member.
+  // Null unless the member is alive or suspect, and null when it owes too much (kAbandonedMax). The drive stays valid as long as the set, whatever becomes of the member.
   io::Drive* drive(std::uint32_t member) const;
   DriveStatus status(std::uint32_t member) const;
   // Whether new zones may be taken on the member: it is alive and not retiring.
@@ -103,6 +107,22 @@ class DriveSet {
 
   // The byte on the drive where zone `zone` starts.
   std::uint64_t zone_offset(std::uint32_t zone) const;
+
+  // How the member answers: to be given to the operations on it that count, so that stuck and slow drives are noticed.
+  std::shared_ptr<io::DriveLoad> load(std::uint32_t member) const;
+  // Whether reads go round the member where they can: it is suspect for being stuck or slow, or has left too many
+  // operations unanswered.
+  bool read_last(std::uint32_t member) const;
+  // Whether more drives are late, or suspect for it, than could be blamed: the load is too much for all of them. Nobody is
+  // suspected for late reads then, and reads are waited for longer.
+  bool all_late() const;
+  // Operations that a slow member may owe, and any other; from here on it is not asked for anything.
+  static constexpr std::uint32_t kAbandonedMax = 8;
+  static constexpr std::uint32_t kOwedMax = 256;
+
+  // An operation was abandoned. A late write makes a drive suspect at once; late reads do when kAbandonedMax of them are
+  // unfinished, or when as many came late between two calls of look(), unless all_late().
+  void report_late(std::uint32_t member, io::Operation::Kind kind);
 
   // A failed write makes a drive suspect, a failed read is only counted; ENODEV, ENXIO and drive_lost make it lost.
   // Logged once per change of state.
@@ -138,9 +158,10 @@ class DriveSet {
   // many were bad.
   Task<Result<std::uint64_t>> scrub_superblocks();
 
-  // What watch() does at one moment of a monotonic clock: notices drives that are gone; readmits lost and missing ones that
-  // are back, and suspect ones that take a probe (a write and a read of a reserved block), each tried again after pauses
-  // that grow from five seconds to five minutes.
+  // What watch() does at one moment of a monotonic clock: notices drives that are gone, and those that are much slower than
+  // the others; readmits lost and missing ones that are back, and suspect ones that take kProbes probes in a row (a write
+  // and a read of a reserved block) in about the time that a healthy drive takes, and owe no operation. Each is tried
+  // again after pauses that grow from five seconds to five minutes.
   Task<> look(std::int64_t now_ns);
 
   // Called, on any thread, after a member's status changed.

@@ -15,53 +15,27 @@ namespace {
 
 using MemberState = Superblock::Member::State;
 
-constexpr std::int64_t kNsPerSecond = 1'000'000'000;
-constexpr std::int64_t kRetryFirstNs = 5 * kNsPerSecond;
-constexpr std::int64_t kRetryMaxNs = 300 * kNsPerSecond;
 // Each return keeps a file open until the process ends, since its earlier operations may be unfinished.
 constexpr std::size_t kReturnsMax = 256;
 constexpr std::uint32_t kZonesMin = 8;  // on a drive that joins a store of larger ones
 
-// Memory for one O_DIRECT transfer of a superblock.
-class AlignedBytes {
- public:
-  explicit AlignedBytes(std::size_t size) : memory_(size + io::kBlockBytes), size_(size) {}
-  std::span<std::byte> span() {
-    void* aligned = memory_.data();
-    std::size_t space = memory_.size();
-    CHECK(std::align(io::kBlockBytes, size_, aligned, space) != nullptr);
-    return {static_cast<std::byte*>(aligned), size_};
-  }
-
- private:
-  std::vector<std::byte> memory_;
-  std::size_t size_;
-};
-
 // Copy A durably, then copy B.
-Task<Result<>> write_superblock(io::Drive& drive, const Superblock& block) {
+Task<Result<>> write_superblock(io::Drive& drive, const Superblock& block, std::shared_ptr<io::DriveLoad> load,
+                                std::uint32_t limit_ms) {
   const std::vector<std::byte> image = encode_superblock(block);
-  AlignedBytes memory(image.size());
-  std::memcpy(memory.span().data(), image.data(), image.size());
+  const auto memory = std::make_shared<OwnedBytes>(image.size());
+  std::memcpy(memory->span().data(), image.data(), image.size());
   for (const std::uint64_t offset : kSuperblockOffsets) {
-    Result<> written = co_await io::write(drive, offset, memory.span());
+    Result<> written =
+        co_await transfer_within(drive, io::Operation::Kind::write, offset, memory, load, limit_ms);
     if (!written) co_return written;
   }
   co_return success();
 }
 
-// Whether the drive takes and gives back bytes of a block that means nothing.
-Task<Result<>> probe(io::Drive& drive, std::uint8_t pattern) {
-  AlignedBytes written(io::kBlockBytes);
-  AlignedBytes read(io::kBlockBytes);
-  std::memset(written.span().data(), pattern, io::kBlockBytes);
-  Result<> wrote = co_await io::write(drive, kScratchOffset, written.span());
-  if (!wrote) co_return wrote;
-  Result<> back = co_await io::read(drive, kScratchOffset, read.span());
-  if (!back) co_return back;
-  if (std::memcmp(written.span().data(), read.span().data(), io::kBlockBytes) != 0)
-    co_return Errc::corrupt_data;
-  co_return success();
+void park(DriveSet::State& state, std::unique_ptr<io::Drive> drive) {
+  drive->give_up();
+  state.parked.push_back(std::move(drive));
 }
 
 // `block` as member `number` with `zones` carries it.
@@ -171,6 +145,10 @@ Task<Result<Joining>> open_for_joining(DriveSet::State& state, DriveSpec spec, s
 Task<Result<std::uint32_t>> DriveSet::add(DriveSpec spec, std::string& why) {
   AsyncLock::Hold hold = co_await state_->writing.lock();
   const auto number = static_cast<std::uint32_t>(state_->members.size());
+  if (state_->parked.size() >= kReturnsMax) {
+    why = "too many drives failed while they joined; restart the program to add one";
+    co_return Errc::overloaded;
+  }
   if (number == kMembersMax) {
     why = fmt::format("a store has at most {} drives in its life, retired ones included", kMembersMax);
     co_return Errc::no_space;
@@ -196,8 +174,9 @@ Task<Result<std::uint32_t>> DriveSet::add(DriveSpec spec, std::string& why) {
   Superblock own = carried_by(next, number, joining->zones);
   own.state = Superblock::State::forming;
   own.generation = state_->superblock.generation + 1;
-  Result<> formed = co_await write_superblock(opened, own);
+  Result<> formed = co_await write_superblock(opened, own, nullptr, state_->options.limit_ms);
   if (!formed) {
+    park(*state_, std::move(joining->found.drive));
     why = fmt::format("{}: cannot be written ({})", spec.path, formed.error().message());
     co_return formed.error();
   }
@@ -207,7 +186,7 @@ Task<Result<std::uint32_t>> DriveSet::add(DriveSpec spec, std::string& why) {
     co_return published.error();
   }
   own = carried_by(state_->superblock, number, joining->zones);
-  Result<> activated = co_await write_superblock(opened, own);
+  Result<> activated = co_await write_superblock(opened, own, nullptr, state_->options.limit_ms);
 
   auto member = std::make_unique<State::Member>();
   member->path = spec.path;
@@ -278,7 +257,8 @@ Task<Result<>> DriveSet::finish_retire(std::uint32_t member, std::string& why) {
   State::Member& left = state_->members[member];
   io::Drive* drive = left.drive.load();
   if (drive != nullptr && status(member) == DriveStatus::alive) {
-    Result<> told = co_await write_superblock(*drive, carried_by(state_->superblock, member, left.zones));
+    Result<> told = co_await write_superblock(*drive, carried_by(state_->superblock, member, left.zones), left.load,
+                                              state_->options.limit_ms);
     if (!told) log_warn("drive_superblock_old", {{"drive", member}, {"error", told.error().message()}});
   }
   left.status.store(DriveStatus::retired);
@@ -339,7 +319,11 @@ Task<Result<>> DriveSet::readmit(std::uint32_t member, std::string path, std::st
   }
   State::Member& back = state_->members[member];
   if (status(member) == DriveStatus::alive) co_return success();
-  if (back.opened.size() >= kReturnsMax) {
+  if (back.load->abandoned() > 0) {
+    why = fmt::format("drive {} has not ended operations of before; look at the drive", member);
+    co_return Errc::io_error;
+  }
+  if (back.opened.size() >= kReturnsMax || state_->parked.size() >= kReturnsMax) {
     why = fmt::format("drive {} came back too often; restart the program to use it again", member);
     co_return Errc::overloaded;
   }
@@ -360,8 +344,9 @@ Task<Result<>> DriveSet::readmit(std::uint32_t member, std::string path, std::st
     state_->superblock.members[member].path = found.spec.path;
     own = carried_by(state_->superblock, member, back.zones);
   }
-  Result<> written = co_await write_superblock(*drive, own);
+  Result<> written = co_await write_superblock(*drive, own, back.load, state_->options.limit_ms);
   if (!written) {
+    if (found.drive) park(*state_, std::move(found.drive));
     why = fmt::format("{}: cannot be written ({})", found.spec.path, written.error().message());
     co_return written;
   }
@@ -371,6 +356,8 @@ Task<Result<>> DriveSet::readmit(std::uint32_t member, std::string path, std::st
   }
   if (found.drive) back.take_drive(std::move(found.drive));
   back.read_errors.store(0);
+  back.late_reads.store(0);
+  back.slow.store(false);
   back.status.store(DriveStatus::alive);
   log_info("drive_readmitted", {{"drive", member}, {"path", found.spec.path}});
   state_->tell(member, DriveStatus::alive);
@@ -386,11 +373,12 @@ Task<Result<std::uint64_t>> DriveSet::scrub_superblocks() {
     const std::vector<std::byte> wanted =
         encode_superblock(carried_by(state_->superblock, number, state_->members[number].zones));
     for (const std::uint64_t offset : kSuperblockOffsets) {
-      AlignedBytes memory(wanted.size());
-      Result<> read = co_await io::read(*found, offset, memory.span());
+      const auto memory = std::make_shared<OwnedBytes>(wanted.size());
+      Result<> read = co_await transfer_within(*found, io::Operation::Kind::read, offset, memory,
+                                               state_->members[number].load, state_->options.limit_ms);
       if (!read) report_error(number, io::Operation::Kind::read, read.error());
       // A readmitted drive has a generation of its own: whatever is sound and of this drive is good.
-      Result<Superblock> block = read ? decode_superblock(memory.span()) : Result<Superblock>(read.error());
+      Result<Superblock> block = read ? decode_superblock(memory->span()) : Result<Superblock>(read.error());
       if (block && block->store == state_->superblock.store && block->drive == state_->members[number].uuid)
         continue;
       ++bad;
@@ -402,51 +390,6 @@ Task<Result<std::uint64_t>> DriveSet::scrub_superblocks() {
   Result<> published = co_await state_->publish(std::move(next));
   if (!published) co_return published.error();
   co_return bad;
-}
-
-namespace {
-
-Task<> try_again(DriveSet& set, DriveSet::State& state, std::uint32_t member) {
-  const bool suspect = set.status(member) == DriveStatus::suspect;
-  if (suspect) {
-    io::Drive* drive = set.drive(member);
-    if (drive == nullptr) co_return;
-    const auto pattern = static_cast<std::uint8_t>(state.members[member].retry_at_ns >> 20);
-    Result<> well = co_await probe(*drive, pattern);
-    if (!well) co_return;
-  }
-  std::string why;
-  Result<> back = co_await set.readmit(member, {}, why);
-  if (!back && !means_absent(back.error())) {
-    log_warn("drive_not_readmitted", {{"drive", member}, {"reason", why}, {"error", back.error().message()}});
-  }
-}
-
-}  // namespace
-
-Task<> DriveSet::look(std::int64_t now_ns) {
-  const std::uint32_t members = member_count();
-  for (std::uint32_t number = 0; number < members; ++number) {
-    State::Member& member = state_->members[number];
-    io::Drive* found = drive(number);
-    if (found != nullptr && !found->present())
-      state_->degrade(number, DriveStatus::lost, "removed or replaced");
-    const DriveStatus now = status(number);
-    if (now == DriveStatus::alive || now == DriveStatus::retired) {
-      // It earns the short pause again by staying well for as long as the last one was.
-      if (now_ns >= member.retry_at_ns) member.retry_pause_ns = 0;
-      continue;
-    }
-    if (member.retry_pause_ns == 0) {
-      member.retry_pause_ns = kRetryFirstNs;
-      member.retry_at_ns = now_ns + member.retry_pause_ns;
-      continue;
-    }
-    if (now_ns < member.retry_at_ns) continue;
-    member.retry_pause_ns = std::min(member.retry_pause_ns * 2, kRetryMaxNs);
-    member.retry_at_ns = now_ns + member.retry_pause_ns;
-    co_await try_again(*this, *state_, number);
-  }
 }
 
 }  // namespace storage::segment

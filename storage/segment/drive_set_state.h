@@ -21,6 +21,12 @@ struct DriveSet::State {
     std::atomic<DriveStatus> status{DriveStatus::missing};
     std::atomic<bool> retiring{false};
     std::atomic<std::uint64_t> read_errors{0};
+    std::atomic<bool> slow{false};  // suspect for being stuck or slow
+    std::atomic<std::uint32_t> late_reads{0};  // since look() found no new ones
+    std::uint32_t late_reads_seen = 0;         // by look() only, like the next two
+    std::array<io::DriveLoad::Answers, 2> answers{};  // by kind, not yet judged
+    std::uint32_t slow_looks = 0;  // in a row
+    const std::shared_ptr<io::DriveLoad> load = std::make_shared<io::DriveLoad>();
     std::string path;  // under the state's mutex
     std::uint32_t zones = 0;
     Uuid uuid{};
@@ -63,6 +69,8 @@ struct DriveSet::State {
   Members members;
 
   Options options;           // of open(), for drives that are opened later
+  // Drives that failed before they were members, closed but for operations that may be unfinished. Under `writing`.
+  std::vector<std::unique_ptr<io::Drive>> parked;
   AsyncLock writing;         // one change of the superblocks at a time
   mutable std::mutex mutex;  // guards superblock, the members' paths and the listeners
   std::vector<std::function<void(std::uint32_t, DriveStatus)>> listeners;
@@ -78,10 +86,33 @@ struct DriveSet::State {
   // Writes `next` under a new generation to the live members but `except`; it is `superblock` when this succeeds. Members
   // that did not take it are lost. Under `writing`.
   Task<Result<>> publish(Superblock next, std::optional<std::uint32_t> except = std::nullopt);
+  // Counts the members that are slow or were late of late, for all_late().
+  void count_late();
+  std::atomic<std::uint32_t> late_members{0};
+  // Suspect, and read from last.
+  void suspect_slow(std::uint32_t member, const std::string& reason);
+  // Compares how long the members took to answer since the last call.
+  void judge_speed();
   // Writes the images, one a member (empty: skip), to copy A of all and then to copy B of those that took A.
-  // Returns by member what went wrong.
+  // Returns by member what went wrong. A stuck drive is waited for no longer than the limit.
   Task<std::vector<Error>> write_superblocks(std::vector<std::vector<std::byte>> images);
 };
+
+// Bytes for O_DIRECT transfers that a drive may hold longer than anybody waits for them.
+class OwnedBytes {
+ public:
+  explicit OwnedBytes(std::size_t size);
+  std::span<std::byte> span() const { return bytes_; }
+
+ private:
+  std::vector<std::byte> memory_;
+  std::span<std::byte> bytes_;
+};
+
+// One transfer of `bytes`, which are kept until it has ended. Errc::io_error when the drive did not answer in time.
+Task<Result<>> transfer_within(io::Drive& drive, io::Operation::Kind kind, std::uint64_t offset,
+                               std::shared_ptr<OwnedBytes> bytes, std::shared_ptr<io::DriveLoad> load,
+                               std::uint32_t limit_ms);
 
 // What one start makes of its drives: in drive_set_open.cpp.
 Task<Result<>> open_members(DriveSet::Options options, DriveSet::State& state, std::string& why);

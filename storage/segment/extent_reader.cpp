@@ -7,6 +7,24 @@
 #include "storage/base/log.h"
 
 namespace storage::segment {
+namespace {
+
+bool any_avoided(const std::vector<RangeRead>& ranges) {
+  return std::any_of(ranges.begin(), ranges.end(), [](const RangeRead& range) { return range.avoided; });
+}
+
+// Ranges that came late are not asked for again; returns whether there is a new one.
+bool avoid_late(std::vector<RangeRead>& ranges) {
+  bool found = false;
+  for (RangeRead& range : ranges) {
+    if (range.outcome != RangeOutcome::late || range.avoided) continue;
+    range.avoided = true;
+    found = true;
+  }
+  return found;
+}
+
+}  // namespace
 
 Result<StripeRef> stripe_of(const Extent& extent, SegmentPtr segment) {
   StripeRef stripe;
@@ -74,19 +92,23 @@ Task<Result<Slice>> ExtentReader::read(Extent extent, std::uint32_t begin, std::
   if (!stripe) co_return stripe.error();
   Plan wanted = plan(std::move(*stripe), extent.begin + begin, length);
   const bool whole = length == extent.length;
-  if (whole) {
+  avoid_slow(wanted);
+  if (whole && !any_avoided(wanted.ranges)) {
     Result<io::Buffer> buffer =
         co_await pool.take(wanted.blocks * io::kBlockBytes, context_.options.wait_ms_max);
     if (!buffer) co_return buffer.error();
-    place(wanted, buffer->span());
-    const bool answered = co_await reader_.read_unverified(wanted.stripe, wanted.ranges);
+    auto memory = std::make_shared<io::Buffer>(std::move(*buffer));
+    place(wanted, memory->span());
+    const bool answered =
+        co_await reader_.read_unverified(wanted.stripe, wanted.ranges, memory, context_.read_patience());
     if (answered) {
       Slice slice;
       slice.offset = wanted.skip;
       slice.length = length;
-      slice.buffer = std::move(*buffer);
+      slice.buffer = std::move(*memory);
       if (erasure::crc32c(slice.bytes()) == extent.crc) co_return slice;
     }
+    avoid_late(wanted.ranges);
   }
   Result<Slice> verified = co_await read_verified(std::move(wanted), length, pool);
   if (!verified || !whole || erasure::crc32c(verified->bytes()) == extent.crc) co_return verified;
@@ -99,28 +121,59 @@ Task<Result<Slice>> ExtentReader::read(Extent extent, std::uint32_t begin, std::
   co_return Errc::corrupt_data;
 }
 
+// Slow drives are not asked while others can make their shards.
+void ExtentReader::avoid_slow(Plan& plan) const {
+  const auto slow = [&](const RangeRead& range) { return reader_.read_last(plan.stripe, range.shard); };
+  if (std::none_of(plan.ranges.begin(), plan.ranges.end(), slow)) return;
+  const PlacementPtr placement = plan.stripe.segment->placement();
+  const auto well = std::count_if(placement->members().begin(), placement->members().end(),
+                                  [this](const SegmentRecord::Member& member) {
+                                    return context_.drives.status(member.drive) == DriveStatus::alive &&
+                                           !context_.drives.read_last(member.drive);
+                                  });
+  if (static_cast<std::size_t>(well) < plan.stripe.shape.scheme.data) return;
+  for (RangeRead& range : plan.ranges) range.avoided = slow(range);
+}
+
 Task<Result<Slice>> ExtentReader::read_verified(Plan plan, std::uint32_t length, io::BufferPool& pool) {
+  Result<Slice> slice = co_await try_verified(plan, length, pool, context_.read_patience());
+  if (slice || slice.error() != Errc::corrupt_data || !any_avoided(plan.ranges)) co_return slice;
+  // Too few others have it: whoever is late is waited for.
+  for (RangeRead& range : plan.ranges) range.avoided = false;
+  slice = co_await try_verified(plan, length, pool, context_.last_patience());
+  if (!slice && slice.error() == Errc::corrupt_data && any_avoided(plan.ranges)) co_return Errc::io_error;
+  co_return slice;
+}
+
+Task<Result<Slice>> ExtentReader::try_verified(Plan& plan, std::uint32_t length, io::BufferPool& pool,
+                                               io::Patience patience) {
   const std::size_t header_bytes = plan.stripe.shape.header_blocks * io::kBlockBytes;
+  ReadMemory memory;
   std::size_t headers = 0;
-  for (RangeRead& range : plan.ranges) {
-    range.header = reader_.cached(plan.stripe, range.shard);
-    if (!range.header) ++headers;
-  }
-  Result<io::Buffer> buffer = co_await pool.take(headers * header_bytes + plan.blocks * io::kBlockBytes,
-                                                 context_.options.wait_ms_max);
-  if (!buffer) co_return buffer.error();
-  // Headers stand in front, the first shard's last, so that one read can take it together with its payload.
-  std::size_t slot = headers;
-  for (RangeRead& range : plan.ranges) {
-    range.header_into = {};
-    if (!range.header) range.header_into = buffer->span().subspan(--slot * header_bytes, header_bytes);
-  }
-  place(plan, buffer->span().subspan(headers * header_bytes));
-  co_await reader_.read(plan.stripe, plan.ranges);
+  // Each turn finds at least one more range late, and its drive may still write to the memory of that turn.
+  do {
+    headers = 0;
+    for (RangeRead& range : plan.ranges) {
+      range.header = reader_.cached(plan.stripe, range.shard);
+      if (!range.header) ++headers;
+    }
+    Result<io::Buffer> buffer = co_await pool.take(headers * header_bytes + plan.blocks * io::kBlockBytes,
+                                                   context_.options.wait_ms_max);
+    if (!buffer) co_return buffer.error();
+    memory = std::make_shared<io::Buffer>(std::move(*buffer));
+    // Headers stand in front, the first shard's last, so that one read can take it together with its payload.
+    std::size_t slot = headers;
+    for (RangeRead& range : plan.ranges) {
+      range.header_into = {};
+      if (!range.header) range.header_into = memory->span().subspan(--slot * header_bytes, header_bytes);
+    }
+    place(plan, memory->span().subspan(headers * header_bytes));
+    co_await reader_.read(plan.stripe, plan.ranges, memory, patience);
+  } while (avoid_late(plan.ranges));
   Result<> complete = co_await rebuild_bad(plan, pool);
   if (!complete) co_return complete.error();
   Slice slice;
-  slice.buffer = std::move(*buffer);
+  slice.buffer = std::move(*memory);
   slice.offset = headers * header_bytes + plan.skip;
   slice.length = length;
   co_return slice;
@@ -137,7 +190,11 @@ Task<Result<>> ExtentReader::rebuild_bad(Plan& plan, io::BufferPool& pool) {
     request.first_block = std::min(request.first_block, range.first_block);
     end_block = std::max(end_block,
                          range.first_block + static_cast<std::uint32_t>(range.into.size() / io::kBlockBytes));
-    repairs_.add(plan.stripe, range.shard);
+    if (range.outcome == RangeOutcome::late) {
+      request.last_resort = false;  // the shard itself can be waited for
+    } else {
+      repairs_.add(plan.stripe, range.shard);
+    }
   }
   if (request.lost.empty()) co_return success();
   context_.metrics.degraded_reads.add();
@@ -152,7 +209,7 @@ Task<Result<>> ExtentReader::rebuild_bad(Plan& plan, io::BufferPool& pool) {
   for (RangeRead& range : plan.ranges) {
     if (range.outcome == RangeOutcome::good) continue;
     const std::size_t skip = std::size_t{range.first_block - first_block} * io::kBlockBytes;
-    std::memcpy(range.into.data(), rebuilt->memory.data() + index * range_bytes + skip, range.into.size());
+    std::memcpy(range.into.data(), rebuilt->memory->data() + index * range_bytes + skip, range.into.size());
     ++index;
   }
   co_return success();

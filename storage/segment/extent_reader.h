@@ -2,7 +2,8 @@
 //
 // A whole extent is checked against its own CRC and costs one read a shard. A part of one is checked block by
 // block against shard headers. Whatever fails either check is read again shard by shard with headers, and
-// what is bad is rebuilt from k others.
+// what is bad is rebuilt from k others. So is what a stuck or slow drive does not answer in time; where too few others are
+// left, it is waited for after all.
 #pragma once
 
 #include <vector>
@@ -32,7 +33,9 @@ class ExtentReader {
   static void place(Plan& plan, std::span<std::byte> memory);
 
   Task<Result<Slice>> read_verified(Plan plan, std::uint32_t length, io::BufferPool& pool);
+  Task<Result<Slice>> try_verified(Plan& plan, std::uint32_t length, io::BufferPool& pool, io::Patience patience);
   Task<Result<>> rebuild_bad(Plan& plan, io::BufferPool& pool);
+  void avoid_slow(Plan& plan) const;
 
   StoreContext& context_;
   ShardReader& reader_;

@@ -131,12 +131,13 @@ Task<Result<SegmentPtr>> OpenSegments::open(Lane lane) {
     context_.update_zone_gauge();
     record.members = std::move(*zones);
 
+    auto hold = std::make_shared<ZoneHold>(context_.shared_zones, record.members);
     SegmentRecord stored = record;
     auto segment = std::make_shared<Segment>(std::move(record), context_.zone_blocks());
     Result<> added = co_await context_.catalog.add(std::move(stored));
     if (added) {
       context_.table.insert(segment);
-      Result<> written = co_await write_zone_headers(*segment);
+      Result<> written = co_await write_zone_headers(*segment, hold);
       if (written) co_return segment;
       last = written.error();
     } else {
@@ -144,13 +145,13 @@ Task<Result<SegmentPtr>> OpenSegments::open(Lane lane) {
     }
     // Nothing lies in it: a record without headers would be an empty sealed segment that holds zones for
     // nothing.
-    co_await abandon(segment);
+    co_await abandon(segment, std::move(hold));
     if (!added || last == Errc::overloaded) co_return last;
   }
   co_return last;
 }
 
-Task<> OpenSegments::abandon(SegmentPtr segment) {
+Task<> OpenSegments::abandon(SegmentPtr segment, std::shared_ptr<ZoneHold> zones) {
   segment->seal();
   std::vector<SegmentId> ids(1, segment->id());
   Result<> removed = co_await context_.catalog.remove(std::move(ids));
@@ -160,38 +161,41 @@ Task<> OpenSegments::abandon(SegmentPtr segment) {
     co_return;
   }
   context_.table.erase(segment->id());
-  const PlacementPtr placement = segment->placement();
-  for (const SegmentRecord::Member& member : placement->members()) context_.zones.release(member);
+  zones->give_back();
+  zones.reset();  // free now, or when the last write of a header has ended
   context_.update_zone_gauge();
 }
 
-Task<Result<>> OpenSegments::write_zone_headers(const Segment& segment) {
+Task<Result<>> OpenSegments::write_zone_headers(const Segment& segment, std::shared_ptr<ZoneHold> zones) {
+  struct Kept {
+    std::shared_ptr<ZoneHold> zones;
+    io::Buffer buffer;
+  };
   const unsigned width = segment.width();
   Result<io::Buffer> buffer =
       co_await context_.pool.take(width * io::kBlockBytes, context_.options.wait_ms_max);
   if (!buffer) co_return buffer.error();
+  auto kept = std::make_shared<Kept>();
+  kept->zones = std::move(zones);
+  kept->buffer = std::move(*buffer);
   const SegmentRecord record = segment.record();
-  std::vector<io::GroupedOperation> writes;
+  std::vector<io::PatientOperation> writes;
   for (unsigned shard = 0; shard < width; ++shard) {
     const SegmentRecord::Member member = record.members[shard];
     ZoneHeader header = zone_header_of(record, shard);
     header.store = context_.drives.store_id();
     header.drive = context_.drives.member_id(member.drive);
-    const std::span<std::byte> block = buffer->span().subspan(shard * io::kBlockBytes, io::kBlockBytes);
+    const std::span<std::byte> block = kept->buffer.span().subspan(shard * io::kBlockBytes, io::kBlockBytes);
     encode_zone_header(header, block.first<io::kBlockBytes>());
-    io::GroupedOperation write{context_.drive_for_write(member.drive),
-                               {io::Operation::Kind::write, context_.drive_offset(member.zone, 0), block},
-                               {}};
-    writes.push_back(write);
+    writes.push_back(context_.shard_write(member, 0, block));
   }
-  co_await io::run_all(writes);
+  co_await io::run_patiently(writes, context_.stripe_patience(), std::move(kept));
   context_.metrics.syncs.add(width);
   Error failed;
   for (unsigned shard = 0; shard < width; ++shard) {
     if (!writes[shard].error) continue;
     failed = writes[shard].error;
-    if (writes[shard].drive == nullptr) continue;  // skipped: out of service already
-    context_.drives.report_error(record.members[shard].drive, io::Operation::Kind::write, failed);
+    context_.report(record.members[shard].drive, writes[shard]);
   }
   if (failed) co_return failed;
   co_return success();

@@ -47,8 +47,8 @@ class OpenSegments {
   bool members_alive(const Segment& segment) const;
   Task<Result<SegmentPtr>> open(Lane lane);
   Task<Result<SegmentPtr>> open_or_wait(Lane lane, bool waited);
-  Task<Result<>> write_zone_headers(const Segment& segment);
-  Task<> abandon(SegmentPtr segment);
+  Task<Result<>> write_zone_headers(const Segment& segment, std::shared_ptr<ZoneHold> zones);
+  Task<> abandon(SegmentPtr segment, std::shared_ptr<ZoneHold> zones);
 
   StoreContext& context_;
   std::atomic<SegmentId> next_id_{1};

@@ -45,11 +45,11 @@ Task<MoveOutcome> record_move(StoreContext& context, SegmentPtr segment, unsigne
     segment->lose_stored();
     co_return MoveOutcome::unknown;
   }
-  // The last holder of the old placement frees the zone: whoever holds one does so inside a call of the
-  // store, which the context outlives.
-  segment->move(shard, to, [&context, from] {
-    context.zones.release(from);
-    context.update_zone_gauge();
+  // The last holder of the old placement frees the zone. That may be an operation on a stuck drive, which outlives the
+  // store's calls; the registry of the gauge outlives the drives.
+  segment->move(shard, to, [zones = context.shared_zones, gauge = &context.metrics.zones_free, from] {
+    zones->release(from);
+    gauge->set(static_cast<std::int64_t>(zones->free_zones()));
   });
   co_return MoveOutcome::moved;
 }

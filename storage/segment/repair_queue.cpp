@@ -92,31 +92,38 @@ Task<Result<>> RepairQueue::repair(Damage damage) {
   Result<io::Buffer> shard =
       co_await context_.pool.take(header_bytes + shape.payload_bytes(), context_.options.wait_ms_max);
   if (!shard) co_return shard.error();
-  const std::span<std::byte> image = shard->span().first(header_bytes + shape.payload_bytes());
+  const auto memory = std::make_shared<io::Buffer>(std::move(*shard));
+  const std::span<std::byte> image = memory->span().first(header_bytes + shape.payload_bytes());
   const std::span<std::byte> payload = image.subspan(header_bytes);
-  std::memcpy(payload.data(), rebuilt->memory.data(), payload.size());
+  std::memcpy(payload.data(), rebuilt->memory->data(), payload.size());
   if (erasure::crc32c(payload) != rebuilt->header->payload_crcs[damage.shard]) co_return Errc::corrupt_data;
   ShardHeader header = *rebuilt->header;
   header.shard_index = static_cast<std::uint16_t>(damage.shard);
   header.block_crcs = block_crcs_of(payload);
   encode_shard_header(header, image.first(header_bytes));
-  co_return co_await write(damage.stripe, damage.shard, image);
+  co_return co_await write(damage.stripe, damage.shard, image, memory);
 }
 
-Task<Result<>> RepairQueue::write(StripeRef stripe, unsigned shard, std::span<std::byte> image) {
+Task<Result<>> RepairQueue::write(StripeRef stripe, unsigned shard, std::span<std::byte> image, ReadMemory memory) {
+  struct Kept {
+    PlacementPtr placement;
+    ReadMemory memory;
+  };
   // Held until the write has ended: the zone cannot become another segment's before.
   const PlacementPtr placement = stripe.segment->placement();
   const SegmentRecord::Member member = (*placement)[shard];
-  io::Drive* drive = context_.drive_for_write(member.drive);
-  if (drive == nullptr) co_return Errc::drive_lost;
+  io::PatientOperation repair = context_.shard_write(member, stripe.stripe_block, image);
+  repair.compared = false;
+  if (repair.drive == nullptr) co_return Errc::drive_lost;
   const std::uint64_t offset = context_.drive_offset(member.zone, stripe.stripe_block);
   reader_.cache().erase(stripe.segment->id(), stripe.stripe_block, shard);
-  Result<> written = co_await io::write(*drive, offset, image);
+  auto kept = std::make_shared<Kept>();
+  kept->placement = placement;
+  kept->memory = std::move(memory);
+  co_await io::run_patiently(std::span<io::PatientOperation>(&repair, 1), context_.last_patience(), std::move(kept));
   context_.metrics.syncs.add();
-  if (!written) {
-    context_.drives.report_error(member.drive, io::Operation::Kind::write, written.error());
-    co_return written;
-  }
+  context_.report(member.drive, repair);
+  if (repair.error) co_return repair.error;
   context_.metrics.repairs.add();
   log_info("shard_repaired", {{"drive", member.drive}, {"zone", member.zone}, {"offset", offset}});
   co_return success();

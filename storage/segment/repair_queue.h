@@ -27,7 +27,7 @@ class RepairQueue {
 
   // Writes `image`, the whole shard as it once stood, in place of what was found there; the caller has verified it. For
   // those who have the stripe at hand already. Errc::drive_lost: the drive is not alive.
-  Task<Result<>> write(StripeRef stripe, unsigned shard, std::span<std::byte> image);
+  Task<Result<>> write(StripeRef stripe, unsigned shard, std::span<std::byte> image, ReadMemory memory);
 
   // Repairs run on `executor` from now on; what waits already is begun.
   void start(Executor executor);

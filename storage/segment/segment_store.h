@@ -138,6 +138,11 @@ struct SegmentStoreOptions {
   std::uint32_t wait_ms_max = 10'000;                // longest wait for memory or queue room
   std::uint32_t prepared_zones = 2;                  // zones a drive keeps written ahead of need
   std::uint32_t repairs_max = 1024;                  // damaged shards remembered for repair
+  // How long a drive may leave an operation unanswered before others do its work: a write of a stripe after the first of
+  // its shards was durable, a read of a shard, and either where nobody else can answer.
+  std::uint32_t write_limit_ms = 700;
+  std::uint32_t read_limit_ms = 150;
+  std::uint32_t answer_ms_max = 10'000;
 };
 
 // Memory for stripes. Kept apart from each other and from the pool that bodies wait in: a body holds its buffer until its

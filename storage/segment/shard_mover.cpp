@@ -45,6 +45,7 @@ struct ShardMover::Copy {
   SegmentPtr segment;
   PlacementPtr placement;  // as it was when the move began; nobody else changes it meanwhile
   SegmentRecord::Member to;
+  std::shared_ptr<ZoneHold> hold;  // of `to`
 };
 
 Task<Result<bool>> is_referenced(const Referenced& referenced, const StripeFound& found) {
@@ -74,14 +75,17 @@ Task<Result<>> ShardMover::move_exclusively(const MoveRequest& request) {
   if (!zone) co_return zone.error();
   context_.update_zone_gauge();
   const SegmentRecord::Member from = (*placement)[request.shard];
-  const Copy copy{request, segment, std::move(placement), *zone};
+  auto hold = std::make_shared<ZoneHold>(context_.shared_zones, std::vector<SegmentRecord::Member>(1, *zone));
+  Copy copy{request, segment, std::move(placement), *zone, hold};
   Result<> copied = co_await write_zone_header(copy);
   if (copied) copied = co_await copy_stripes(copy);
   MoveOutcome outcome = MoveOutcome::refused;
   if (copied) outcome = co_await record_move(context_, segment, request.shard, from, *zone);
   if (outcome == MoveOutcome::refused) {
-    // Every write there has ended, and no record names it.
-    context_.zones.release(*zone);
+    // No record names it: it is free as soon as every write there has ended.
+    hold->give_back();
+    hold.reset();
+    copy.hold.reset();
     context_.update_zone_gauge();
     if (copied) co_return Errc::conflict;
     co_return copied;
@@ -99,7 +103,8 @@ Task<Result<>> ShardMover::write_zone_header(const Copy& copy) {
   header.store = context_.drives.store_id();
   header.drive = context_.drives.member_id(copy.to.drive);
   encode_zone_header(header, block->span().first<io::kBlockBytes>());
-  co_return co_await write(copy, 0, block->span().first(io::kBlockBytes));
+  const auto memory = std::make_shared<io::Buffer>(std::move(*block));
+  co_return co_await write(copy, 0, memory->span().first(io::kBlockBytes), memory);
 }
 
 // The shard itself where it can be read, else k others, those of healthy drives first.
@@ -145,8 +150,9 @@ Task<Result<std::uint32_t>> ShardMover::copy_window(const Copy& copy, std::uint3
   Result<StripeWindow> window =
       co_await StripeWindow::make(context_, copy.segment, first_block, blocks, *copy.request.pool);
   if (!window) co_return window.error();
-  Result<io::Buffer> output = co_await copy.request.pool->take(bytes, context_.options.wait_ms_max);
-  if (!output) co_return output.error();
+  Result<io::Buffer> memory = co_await copy.request.pool->take(bytes, context_.options.wait_ms_max);
+  if (!memory) co_return memory.error();
+  const auto output = std::make_shared<io::Buffer>(std::move(*memory));
   co_await window->load(sources);
 
   std::uint32_t at = first_block;
@@ -169,7 +175,7 @@ Task<Result<std::uint32_t>> ShardMover::copy_window(const Copy& copy, std::uint3
     if (!filled) co_return filled.error();
     if (!made || run_end != at) {
       if (run_end > run_begin) {
-        Result<> written = co_await write(copy, run_begin, piece(run_begin, run_end));
+        Result<> written = co_await write(copy, run_begin, piece(run_begin, run_end), output);
         if (!written) co_return written.error();
       }
       run_begin = at;
@@ -180,7 +186,7 @@ Task<Result<std::uint32_t>> ShardMover::copy_window(const Copy& copy, std::uint3
     co_await asio::post(executor, use_task);  // clients of this thread come in between
   }
   if (run_end > run_begin) {
-    Result<> written = co_await write(copy, run_begin, piece(run_begin, run_end));
+    Result<> written = co_await write(copy, run_begin, piece(run_begin, run_end), output);
     if (!written) co_return written.error();
   }
   co_return at;
@@ -216,13 +222,23 @@ Task<Result<>> ShardMover::fill(const Copy& copy, StripeWindow& window, StripeFo
   co_return Errc::corrupt_data;
 }
 
-Task<Result<>> ShardMover::write(const Copy& copy, std::uint32_t block, std::span<std::byte> bytes) {
-  io::Drive* drive = context_.drive_for_write(copy.to.drive);
-  if (drive == nullptr) co_return Errc::drive_lost;
-  Result<> written = co_await io::write(*drive, context_.drive_offset(copy.to.zone, block), bytes);
+Task<Result<>> ShardMover::write(const Copy& copy, std::uint32_t block, std::span<std::byte> bytes,
+                                 std::shared_ptr<io::Buffer> memory) {
+  struct Kept {
+    std::shared_ptr<ZoneHold> hold;
+    std::shared_ptr<io::Buffer> memory;
+  };
+  io::PatientOperation written = context_.shard_write(copy.to, block, bytes);
+  written.compared = false;
+  if (written.drive == nullptr) co_return Errc::drive_lost;
+  auto kept = std::make_shared<Kept>();
+  kept->hold = copy.hold;
+  kept->memory = std::move(memory);
+  co_await io::run_patiently(std::span<io::PatientOperation>(&written, 1), context_.last_patience(), std::move(kept));
   context_.metrics.syncs.add();
-  if (!written) context_.drives.report_error(copy.to.drive, io::Operation::Kind::write, written.error());
-  co_return written;
+  context_.report(copy.to.drive, written);
+  if (written.error) co_return written.error;
+  co_return success();
 }
 
 }  // namespace storage::segment

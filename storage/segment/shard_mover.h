@@ -34,7 +34,8 @@ class ShardMover {
                                           std::uint32_t end_block);
   Task<Result<>> fill(const Copy& copy, StripeWindow& window, StripeFound& found, std::span<std::byte> into,
                       bool& made);
-  Task<Result<>> write(const Copy& copy, std::uint32_t block, std::span<std::byte> bytes);
+  Task<Result<>> write(const Copy& copy, std::uint32_t block, std::span<std::byte> bytes,
+                       std::shared_ptr<io::Buffer> memory);
   std::vector<unsigned> first_sources(const Copy& copy) const;
 
   StoreContext& context_;

@@ -5,6 +5,16 @@
 #include "storage/base/log.h"
 
 namespace storage::segment {
+namespace {
+
+// What a read needs that a stuck drive does not end.
+struct Kept {
+  Kept(PlacementPtr where, ReadMemory into) : placement(std::move(where)), memory(std::move(into)) {}
+  PlacementPtr placement;
+  ReadMemory memory;
+};
+
+}  // namespace
 
 ShardHeaderPtr HeaderCache::find(SegmentId segment, std::uint32_t stripe_block, unsigned shard) {
   std::lock_guard lock(mutex_);
@@ -42,32 +52,32 @@ ShardHeaderPtr ShardReader::cached(const StripeRef& stripe, unsigned shard) {
   return cache_.find(stripe.segment->id(), stripe.stripe_block, shard);
 }
 
-io::GroupedOperation ShardReader::operation(const StripeRef& stripe, const Placement& placement, unsigned shard,
+io::PatientOperation ShardReader::operation(const StripeRef& stripe, const Placement& placement, const RangeRead& range,
                                             std::uint32_t block, std::span<std::byte> into) const {
-  const SegmentRecord::Member& member = placement[shard];
-  io::GroupedOperation read{
-      context_.drives.drive(member.drive),
-      {io::Operation::Kind::read, context_.drive_offset(member.zone, stripe.stripe_block + block), into},
-      {}};
+  io::PatientOperation read = context_.shard_read(placement[range.shard], stripe.stripe_block + block, into);
+  if (range.avoided) read.drive = nullptr;
   return read;
 }
 
-void ShardReader::report(const Placement& placement, const std::vector<io::GroupedOperation>& reads,
+bool ShardReader::read_last(const StripeRef& stripe, unsigned shard) const {
+  return context_.drives.read_last((*stripe.segment->placement())[shard].drive);
+}
+
+void ShardReader::report(const Placement& placement, const std::vector<io::PatientOperation>& reads,
                          const std::vector<std::size_t>& range_of, std::span<RangeRead> ranges) {
-  for (RangeRead& range : ranges) range.outcome = RangeOutcome::good;
+  for (RangeRead& range : ranges) range.outcome = range.avoided ? RangeOutcome::late : RangeOutcome::good;
   for (std::size_t i = 0; i < reads.size(); ++i) {
-    if (!reads[i].error) continue;
     RangeRead& range = ranges[range_of[i]];
-    range.outcome = RangeOutcome::failed;
-    if (reads[i].drive == nullptr) continue;
-    context_.drives.report_error(placement[range.shard].drive, io::Operation::Kind::read,
-                                 reads[i].error);
+    if (!reads[i].error || range.avoided) continue;
+    // Late counts more than failed: the memory is not the caller's.
+    if (range.outcome != RangeOutcome::late) range.outcome = reads[i].late ? RangeOutcome::late : RangeOutcome::failed;
+    context_.report(placement[range.shard].drive, reads[i]);
   }
 }
 
-Task<> ShardReader::read(StripeRef stripe, std::span<RangeRead> ranges) {
-  const PlacementPtr placement = stripe.segment->placement();  // held until the last read has ended
-  std::vector<io::GroupedOperation> reads;
+Task<> ShardReader::read(StripeRef stripe, std::span<RangeRead> ranges, ReadMemory memory, io::Patience patience) {
+  PlacementPtr placement = stripe.segment->placement();  // held until the last read has ended
+  std::vector<io::PatientOperation> reads;
   std::vector<std::size_t> range_of;
   for (std::size_t i = 0; i < ranges.size(); ++i) {
     const RangeRead& range = ranges[i];
@@ -75,35 +85,37 @@ Task<> ShardReader::read(StripeRef stripe, std::span<RangeRead> ranges) {
                         range.header_into.data() + range.header_into.size() == range.into.data();
     if (joined) {
       const std::span<std::byte> both(range.header_into.data(), range.header_into.size() + range.into.size());
-      reads.push_back(operation(stripe, *placement, range.shard, 0, both));
+      reads.push_back(operation(stripe, *placement, range, 0, both));
       range_of.push_back(i);
       continue;
     }
-    reads.push_back(
-        operation(stripe, *placement, range.shard, stripe.shape.header_blocks + range.first_block, range.into));
+    reads.push_back(operation(stripe, *placement, range, stripe.shape.header_blocks + range.first_block, range.into));
     range_of.push_back(i);
     if (range.header_into.empty()) continue;
-    reads.push_back(operation(stripe, *placement, range.shard, 0, range.header_into));
+    reads.push_back(operation(stripe, *placement, range, 0, range.header_into));
     range_of.push_back(i);
   }
-  co_await io::run_all(reads);
+  auto kept = std::make_shared<Kept>(placement, std::move(memory));
+  co_await io::run_patiently(reads, patience, std::move(kept));
   report(*placement, reads, range_of, ranges);
   for (RangeRead& range : ranges) {
     if (range.outcome == RangeOutcome::good) verify(stripe, *placement, range);
   }
 }
 
-Task<bool> ShardReader::read_unverified(StripeRef stripe, std::span<RangeRead> ranges) {
-  const PlacementPtr placement = stripe.segment->placement();  // held until the last read has ended
-  std::vector<io::GroupedOperation> reads;
+Task<bool> ShardReader::read_unverified(StripeRef stripe, std::span<RangeRead> ranges, ReadMemory memory,
+                                        io::Patience patience) {
+  PlacementPtr placement = stripe.segment->placement();  // held until the last read has ended
+  std::vector<io::PatientOperation> reads;
   std::vector<std::size_t> range_of;
   for (std::size_t i = 0; i < ranges.size(); ++i) {
-    reads.push_back(operation(stripe, *placement, ranges[i].shard, stripe.shape.header_blocks + ranges[i].first_block,
+    reads.push_back(operation(stripe, *placement, ranges[i], stripe.shape.header_blocks + ranges[i].first_block,
                               ranges[i].into));
     if (reads.back().drive == nullptr) co_return false;
     range_of.push_back(i);
   }
-  co_await io::run_all(reads);
+  auto kept = std::make_shared<Kept>(placement, std::move(memory));
+  co_await io::run_patiently(reads, patience, std::move(kept));
   report(*placement, reads, range_of, ranges);
   for (const RangeRead& range : ranges) {
     if (range.outcome != RangeOutcome::good) co_return false;

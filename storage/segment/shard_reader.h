@@ -52,6 +52,7 @@ class HeaderCache {
 enum class RangeOutcome : std::uint8_t {
   good,    // bytes and header verified
   failed,  // no drive, or the drive refused
+  late,    // the drive did not answer in time: it still has the memory, and the bytes there mean nothing
   rotten,  // the drive answered with other bytes than were written
 };
 
@@ -61,8 +62,12 @@ struct RangeRead {
   std::span<std::byte> into;         // whole blocks
   std::span<std::byte> header_into;  // header_blocks; empty: `header` is there already
   ShardHeaderPtr header;             // in: from the cache; out: the verified one
+  bool avoided = false;  // not to be asked for: `late` at once
   RangeOutcome outcome = RangeOutcome::failed;
 };
+
+// Memory of reads. A range that is late keeps it until its drive has answered: nothing of it is handed on then.
+using ReadMemory = std::shared_ptr<io::Buffer>;
 
 class ShardReader {
  public:
@@ -72,19 +77,22 @@ class ShardReader {
   ShardHeaderPtr cached(const StripeRef& stripe, unsigned shard);
 
   // Reads and verifies all of `ranges` in parallel; header and payload in one read where the range starts at
-  // block 0 and header_into ends where `into` begins.
-  Task<> read(StripeRef stripe, std::span<RangeRead> ranges);
+  // block 0 and header_into ends where `into` begins. All of it lies in `memory`.
+  Task<> read(StripeRef stripe, std::span<RangeRead> ranges, ReadMemory memory, io::Patience patience);
 
   // Reads without verifying (the caller has a CRC over all of it); returns whether every drive answered.
-  Task<bool> read_unverified(StripeRef stripe, std::span<RangeRead> ranges);
+  Task<bool> read_unverified(StripeRef stripe, std::span<RangeRead> ranges, ReadMemory memory, io::Patience patience);
+
+  // Whether a range of this shard is better read from others, where there are enough.
+  bool read_last(const StripeRef& stripe, unsigned shard) const;
 
   HeaderCache& cache() { return cache_; }
 
  private:
   void verify(const StripeRef& stripe, const Placement& placement, RangeRead& range);
-  void report(const Placement& placement, const std::vector<io::GroupedOperation>& reads,
+  void report(const Placement& placement, const std::vector<io::PatientOperation>& reads,
               const std::vector<std::size_t>& range_of, std::span<RangeRead> ranges);
-  io::GroupedOperation operation(const StripeRef& stripe, const Placement& placement, unsigned shard,
+  io::PatientOperation operation(const StripeRef& stripe, const Placement& placement, const RangeRead& range,
                                  std::uint32_t block, std::span<std::byte> into) const;
 
   StoreContext& context_;

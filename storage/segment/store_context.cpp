@@ -37,7 +37,8 @@ StoreContext::StoreContext(DriveSet& drive_set, SegmentCatalog& segment_catalog,
       metrics(registry),
       epoch(writer_epoch),
       options(store_options),
-      zones(zones_of(drive_set)) {
+      shared_zones(std::make_shared<ZoneAllocator>(zones_of(drive_set))),
+      zones(*shared_zones) {
   metrics.queue_bytes_max.set(options.queue_bytes_max);
   update_zone_gauge();
 }
@@ -57,6 +58,57 @@ std::uint64_t StoreContext::drive_offset(std::uint32_t zone, std::uint32_t block
 
 io::Drive* StoreContext::drive_for_write(std::uint32_t member) const {
   return drives.status(member) == DriveStatus::alive ? drives.drive(member) : nullptr;
+}
+
+io::PatientOperation StoreContext::shard_write(SegmentRecord::Member member, std::uint32_t block,
+                                               std::span<std::byte> from) const {
+  io::PatientOperation write;
+  write.drive = drive_for_write(member.drive);
+  write.operation = {io::Operation::Kind::write, drive_offset(member.zone, block), from};
+  write.load = drives.load(member.drive);
+  return write;
+}
+
+io::PatientOperation StoreContext::shard_read(SegmentRecord::Member member, std::uint32_t block,
+                                              std::span<std::byte> into) const {
+  io::PatientOperation read;
+  read.drive = drives.drive(member.drive);
+  read.operation = {io::Operation::Kind::read, drive_offset(member.zone, block), into};
+  if (read.drive != nullptr) read.load = drives.load(member.drive);
+  return read;
+}
+
+io::Patience StoreContext::stripe_patience() const {
+  io::Patience patience;
+  // A late drive is better than a store that takes no writes.
+  const bool spare = drives.alive_count() > drives.parity() + 1;
+  patience.after_first_ms = spare ? options.write_limit_ms : options.answer_ms_max;
+  patience.in_all_ms = options.answer_ms_max;
+  patience.late_max = std::max(drives.parity(), 1U);
+  return patience;
+}
+
+io::Patience StoreContext::read_patience() const {
+  io::Patience patience;
+  // Reading from others what is only late for the load would add to the load.
+  patience.in_all_ms = drives.all_late() ? options.answer_ms_max : options.read_limit_ms;
+  return patience;
+}
+
+io::Patience StoreContext::last_patience() const {
+  io::Patience patience;
+  patience.in_all_ms = options.answer_ms_max;
+  return patience;
+}
+
+void StoreContext::report(std::uint32_t member, const io::PatientOperation& operation) {
+  // No drive: it is out of service already, perhaps only suspect, and must not look lost for being skipped.
+  if (operation.drive == nullptr || !operation.error) return;
+  if (operation.late) {
+    drives.report_late(member, operation.operation.kind);
+  } else {
+    drives.report_error(member, operation.operation.kind, operation.error);
+  }
 }
 
 void StoreContext::take_new_members() {

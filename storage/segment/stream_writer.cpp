@@ -148,10 +148,12 @@ Task<Result<>> StreamWriter::write_rest(Write& write) {
     Result<SegmentPtr> segment = co_await open_.current(Lane::stream);
     if (!segment) co_return segment.error();
     Result<> result = success();
-    if (write.written == 0 && (*segment)->scheme() == write.stripe.shape().scheme) {
+    const bool stamps = write.written == 0 && (*segment)->scheme() == write.stripe.shape().scheme;
+    if (stamps && !write.stripe.lent()) {
       result = co_await write_once(*segment, write, write.stripe, write.length);
     } else {
-      // Drives were lost since the stripe was built: the same bytes under another geometry.
+      // Drives were lost since the stripe was built: the same bytes under another geometry. Or a drive that is stuck
+      // still has the stripe, which must not be stamped for another place then.
       Stripe copy;
       result = co_await copy_into_smaller(*segment, write, copy);
       if (!result) co_return result;

@@ -36,13 +36,13 @@ std::vector<std::uint32_t> block_crcs_of(std::span<const std::byte> payload) {
   return crcs;
 }
 
-Stripe::Stripe(io::Buffer memory, StripeShape shape) : memory_(std::move(memory)), shape_(shape) {
-  CHECK(memory_.size() >= shape_.memory_bytes());
+Stripe::Stripe(io::Buffer memory, StripeShape shape) : memory_(std::make_shared<io::Buffer>(std::move(memory))), shape_(shape) {
+  CHECK(memory_->size() >= shape_.memory_bytes());
 }
 
 std::span<std::byte> Stripe::shard(unsigned index) const {
   const std::size_t bytes = std::size_t{shape_.blocks()} * io::kBlockBytes;
-  return memory_.span().subspan(index * bytes, bytes);
+  return memory_->span().subspan(index * bytes, bytes);
 }
 
 std::span<std::byte> Stripe::payload(unsigned index) const {
@@ -93,7 +93,7 @@ void Stripe::shrink_to(std::uint32_t used) {
       const std::size_t start = std::max(shard_start, old_start);
       const std::size_t to = start + (start / new_bytes + 1) * header;
       const std::size_t from = start + (start / old_bytes + 1) * header;
-      std::memmove(memory_.data() + to, memory_.data() + from, end - start);
+      std::memmove(memory_->data() + to, memory_->data() + from, end - start);
       end = start;
     }
   }

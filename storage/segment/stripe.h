@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -42,9 +43,12 @@ class Stripe {
   // `memory` has at least shape.memory_bytes().
   Stripe(io::Buffer memory, StripeShape shape);
 
-  explicit operator bool() const { return static_cast<bool>(memory_); }
+  explicit operator bool() const { return memory_ != nullptr; }
   const StripeShape& shape() const { return shape_; }
-  io::Buffer release() { return std::move(memory_); }
+  // For an operation that may end after the stripe is gone.
+  std::shared_ptr<const io::Buffer> memory() const { return memory_; }
+  // Whether such an operation is unfinished: the memory must not be changed.
+  bool lent() const { return memory_.use_count() > 1; }
 
   std::span<std::byte> shard(unsigned index) const;    // header and payload
   std::span<std::byte> payload(unsigned index) const;  // P bytes
@@ -67,7 +71,7 @@ class Stripe {
   void stamp(const Segment& segment, Segment::Place place, const std::vector<Piece>& pieces);
 
  private:
-  io::Buffer memory_;
+  std::shared_ptr<io::Buffer> memory_;
   StripeShape shape_;
   std::vector<std::uint32_t> payload_crcs_;
   std::vector<std::vector<std::uint32_t>> block_crcs_;  // by shard

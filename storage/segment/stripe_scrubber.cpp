@@ -69,6 +69,12 @@ Task<Result<ScrubStep>> StripeScrubber::step(ScrubRequest request) {
   co_return step;
 }
 
+// What reads and writes of zone headers need that a stuck drive does not end.
+struct StripeScrubber::Kept {
+  PlacementPtr placement;
+  io::Buffer memory;
+};
+
 // Verifies to whom the zones are bound and writes anew what is damaged, with the members of now.
 Task<Result<>> StripeScrubber::check_zone_headers(const ScrubRequest& request, SegmentPtr segment,
                                                   ScrubStep& step) {
@@ -76,25 +82,28 @@ Task<Result<>> StripeScrubber::check_zone_headers(const ScrubRequest& request, S
   Result<io::Buffer> memory =
       co_await request.pool->take(width * io::kBlockBytes, context_.options.wait_ms_max);
   if (!memory) co_return memory.error();
-  const PlacementPtr placement = segment->placement();  // held until the last write has ended
+  const auto kept = std::make_shared<Kept>();
+  kept->placement = segment->placement();
+  kept->memory = std::move(*memory);
+  const PlacementPtr& placement = kept->placement;
   SegmentRecord record = segment->record();
   record.members = placement->members();
-  std::vector<io::GroupedOperation> reads;
+  std::vector<io::PatientOperation> reads;
   for (unsigned shard = 0; shard < width; ++shard) {
     const SegmentRecord::Member& member = (*placement)[shard];
     const bool wanted = !request.member || *request.member == member.drive;
-    io::GroupedOperation read{wanted ? context_.drives.drive(member.drive) : nullptr,
-                              {io::Operation::Kind::read, context_.drive_offset(member.zone, 0),
-                               memory->span().subspan(shard * io::kBlockBytes, io::kBlockBytes)},
-                              {}};
+    io::PatientOperation read =
+        context_.shard_read(member, 0, kept->memory.span().subspan(shard * io::kBlockBytes, io::kBlockBytes));
+    read.compared = false;
+    if (!wanted) read.drive = nullptr;
     reads.push_back(read);
   }
-  co_await io::run_all(reads);
+  co_await io::run_patiently(reads, context_.last_patience(), kept);
   for (unsigned shard = 0; shard < width; ++shard) {
     const SegmentRecord::Member& member = (*placement)[shard];
     if (reads[shard].drive == nullptr) continue;
-    if (reads[shard].error)
-      context_.drives.report_error(member.drive, io::Operation::Kind::read, reads[shard].error);
+    context_.report(member.drive, reads[shard]);
+    if (reads[shard].late) continue;  // the drive still has the memory
     step.bytes += io::kBlockBytes;
     ZoneHeader header = zone_header_of(record, shard);
     header.store = context_.drives.store_id();
@@ -104,16 +113,17 @@ Task<Result<>> StripeScrubber::check_zone_headers(const ScrubRequest& request, S
     log_error(
         "zone_header_damaged",
         {{"drive", member.drive}, {"zone", member.zone}, {"offset", context_.drive_offset(member.zone, 0)}});
-    io::Drive* drive = context_.drive_for_write(member.drive);
-    if (drive == nullptr) continue;
+    io::PatientOperation write = context_.shard_write(member, 0, block);
+    write.compared = false;
+    if (write.drive == nullptr) continue;
     encode_zone_header(header, block.first<io::kBlockBytes>());
-    Result<> written = co_await io::write(*drive, context_.drive_offset(member.zone, 0), block);
+    co_await io::run_patiently(std::span<io::PatientOperation>(&write, 1), context_.last_patience(), kept);
     context_.metrics.syncs.add();
-    if (written) {
+    if (!write.error) {
       ++step.zone_headers_repaired;
       log_info("zone_header_repaired", {{"drive", member.drive}, {"zone", member.zone}});
     } else {
-      context_.drives.report_error(member.drive, io::Operation::Kind::write, written.error());
+      context_.report(member.drive, write);
     }
   }
   co_return success();
@@ -160,10 +170,11 @@ Task<Result<>> StripeScrubber::check(const ScrubRequest& request, StripeWindow& 
 Task<Result<>> StripeScrubber::repair(const ScrubRequest& request, const StripeWindow& window,
                                       const StripeFound& found, ScrubStep& step) {
   const std::size_t bytes = std::size_t{found.stripe.shape.blocks()} * io::kBlockBytes;
-  Result<io::Buffer> image = co_await request.pool->take(bytes, context_.options.wait_ms_max);
-  if (!image) co_return image.error();
   for (unsigned shard = 0; shard < found.shards.size(); ++shard) {
     if (!is_damaged(found.shards[shard])) continue;
+    Result<io::Buffer> memory = co_await request.pool->take(bytes, context_.options.wait_ms_max);
+    if (!memory) co_return memory.error();
+    const auto image = std::make_shared<io::Buffer>(std::move(*memory));
     const std::span<std::byte> into = image->span().first(bytes);
     if (!window.rebuild(found, shard, into)) {
       log_error("stripe_no_codeword", {{"segment", found.stripe.segment->id()},
@@ -171,7 +182,7 @@ Task<Result<>> StripeScrubber::repair(const ScrubRequest& request, const StripeW
                                        {"shard", shard}});
       continue;
     }
-    Result<> written = co_await repairs_.write(found.stripe, shard, into);
+    Result<> written = co_await repairs_.write(found.stripe, shard, into, image);
     // A drive that refuses was reported; what is left to do there is a rebuild's business.
     if (written) ++step.shards_repaired;
   }

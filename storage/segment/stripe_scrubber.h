@@ -22,6 +22,7 @@ class StripeScrubber {
   Task<Result<ScrubStep>> step(ScrubRequest request);
 
  private:
+  struct Kept;
   Task<Result<>> check(const ScrubRequest& request, StripeWindow& window, StripeFound& found,
                        ScrubStep& step);
   Task<Result<>> repair(const ScrubRequest& request, const StripeWindow& window, const StripeFound& found,

@@ -62,37 +62,50 @@ std::vector<unsigned> StripeWalker::reading_order(const Segment& segment, std::u
   std::vector<unsigned> order(width);
   for (unsigned i = 0; i < width; ++i) order[i] = (turn + i) % width;
   std::stable_partition(order.begin(), order.end(), [&](unsigned shard) {
-    return context_.drives.status(members[shard].drive) == DriveStatus::alive;
+    const std::uint32_t member = members[shard].drive;
+    return context_.drives.status(member) == DriveStatus::alive && !context_.drives.read_last(member);
   });
   return order;
 }
 
-io::GroupedOperation StripeWalker::operation(const Segment& segment, unsigned shard, const Window& window,
+io::PatientOperation StripeWalker::operation(const Placement& placement, unsigned shard, const Window& window,
                                              std::span<std::byte> into) const {
-  const SegmentRecord::Member member = segment.members()[shard];
-  io::GroupedOperation read{context_.drives.drive(member.drive),
-                            {io::Operation::Kind::read, context_.drive_offset(member.zone, window.first_block), into},
-                            {}};
+  const SegmentRecord::Member member = placement[shard];
+  io::PatientOperation read = context_.shard_read(member, window.first_block, into);
+  read.compared = false;
   return read;
 }
+
+// What reads need that a stuck drive does not end.
+struct StripeWalker::Kept {
+  PlacementPtr placement;
+  io::Buffer memory;
+};
 
 Task<Result<std::optional<StripeInfo>>> StripeWalker::search(SegmentPtr segment, Window window) {
   const std::vector<unsigned> order = reading_order(*segment, window.first_block);
   const unsigned parity = segment->scheme().parity;
   const std::size_t slot_bytes = std::size_t{window.blocks} * io::kBlockBytes;
   const std::size_t at_once = std::min({std::size_t{window.shards}, order.size(), std::size_t{kShardsAtOnceMax}});
-  Result<io::Buffer> memory = co_await context_.pool.take(at_once * slot_bytes, context_.options.wait_ms_max);
-  if (!memory) co_return memory.error();
+  std::shared_ptr<Kept> kept;
 
   std::optional<StripeInfo> found;
   unsigned answered = 0;
   unsigned failed = 0;
   for (std::size_t next = 0; next < order.size() && answered < window.shards;) {
-    std::vector<io::GroupedOperation> reads;
+    std::vector<io::PatientOperation> reads;
     std::vector<unsigned> shards;
+    if (!kept) {
+      Result<io::Buffer> memory = co_await context_.pool.take(at_once * slot_bytes, context_.options.wait_ms_max);
+      if (!memory) co_return memory.error();
+      kept = std::make_shared<Kept>();
+      kept->placement = segment->placement();
+      kept->memory = std::move(*memory);
+    }
+    bool late = false;
     for (; reads.size() < at_once && next < order.size(); ++next) {
-      const std::span<std::byte> slot = memory->span().subspan(reads.size() * slot_bytes, slot_bytes);
-      io::GroupedOperation read = operation(*segment, order[next], window, slot);
+      const std::span<std::byte> slot = kept->memory.span().subspan(reads.size() * slot_bytes, slot_bytes);
+      io::PatientOperation read = operation(*kept->placement, order[next], window, slot);
       if (read.drive != nullptr) {
         // What lies behind the written part of a new file does not exist yet, which is an answer too: nothing.
         const std::uint64_t exists = read.drive->prepared_bytes() / io::kBlockBytes * io::kBlockBytes;
@@ -109,16 +122,16 @@ Task<Result<std::optional<StripeInfo>>> StripeWalker::search(SegmentPtr segment,
       reads.push_back(read);
       shards.push_back(order[next]);
     }
-    co_await io::run_all(reads);
+    co_await io::run_patiently(reads, context_.last_patience(), kept);
     for (std::size_t i = 0; i < reads.size(); ++i) {
       if (reads[i].error) {
         ++failed;
-        if (reads[i].drive == nullptr) continue;
-        context_.drives.report_error(segment->members()[shards[i]].drive, io::Operation::Kind::read, reads[i].error);
+        late = late || reads[i].late;
+        context_.report((*kept->placement)[shards[i]].drive, reads[i]);
         continue;
       }
       ++answered;
-      const std::span<const std::byte> bytes = memory->span().subspan(i * slot_bytes, slot_bytes);
+      const std::span<const std::byte> bytes = kept->memory.span().subspan(i * slot_bytes, slot_bytes);
       for (std::uint32_t start = 0; start < window.starts; ++start) {
         const std::uint32_t block = window.first_block + start;
         if (found && found->block <= block) break;
@@ -129,6 +142,7 @@ Task<Result<std::optional<StripeInfo>>> StripeWalker::search(SegmentPtr segment,
         break;
       }
     }
+    if (late) kept.reset();  // a late drive has this memory: the next are read elsewhere
   }
   // With m or fewer silent shards a stripe that was acknowledged shows itself on one of the others.
   if (!found && failed > parity) {

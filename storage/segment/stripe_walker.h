@@ -25,6 +25,7 @@ class StripeWalker {
   Task<Result<std::optional<StripeInfo>>> next(SegmentPtr segment, std::uint32_t from_block);
 
  private:
+  struct Kept;
   // A stretch of blocks that is searched for headers, and on how many shards.
   struct Window {
     std::uint32_t first_block = 0;  // headers may begin at first_block ...
@@ -34,7 +35,7 @@ class StripeWalker {
   };
   Task<Result<std::optional<StripeInfo>>> search(SegmentPtr segment, Window window);
   Window window_at(const Segment& segment, std::uint32_t first_block, std::uint32_t starts, unsigned shards) const;
-  io::GroupedOperation operation(const Segment& segment, unsigned shard, const Window& window,
+  io::PatientOperation operation(const Placement& placement, unsigned shard, const Window& window,
                                  std::span<std::byte> into) const;
   std::vector<unsigned> reading_order(const Segment& segment, std::uint32_t turn) const;
 

@@ -19,7 +19,7 @@ bool has_magic(std::span<const std::byte> block) {
 
 // What lies behind the written part of a new file cannot be read: it holds nothing, which is an answer too.
 // Returns whether anything is left to be read.
-bool clip_to_written(io::GroupedOperation& read) {
+bool clip_to_written(io::PatientOperation& read) {
   const std::uint64_t written = read.drive->prepared_bytes() / io::kBlockBytes * io::kBlockBytes;
   std::span<std::byte>& into = read.operation.memory;
   const std::uint64_t there = written <= read.operation.offset ? 0 : written - read.operation.offset;
@@ -62,7 +62,7 @@ StripeWindow::StripeWindow(StoreContext& context, SegmentPtr segment, io::Buffer
                            std::uint32_t first_block, std::uint32_t blocks)
     : context_(&context),
       segment_(std::move(segment)),
-      memory_(std::move(memory)),
+      memory_(std::make_shared<io::Buffer>(std::move(memory))),
       first_block_(first_block),
       blocks_(blocks),
       shards_(segment_->width(), Loading::not_asked) {}
@@ -80,21 +80,31 @@ Task<Result<StripeWindow>> StripeWindow::make(StoreContext& context, SegmentPtr 
 
 std::span<std::byte> StripeWindow::bytes(unsigned shard, std::uint32_t block, std::uint32_t blocks) const {
   const std::size_t at = std::size_t{shard} * blocks_ + (block - first_block_);
-  return memory_.span().subspan(at * io::kBlockBytes, std::size_t{blocks} * io::kBlockBytes);
+  return memory_->span().subspan(at * io::kBlockBytes, std::size_t{blocks} * io::kBlockBytes);
+}
+
+struct StripeWindow::Kept {
+  PlacementPtr placement;
+  std::shared_ptr<io::Buffer> memory;
+};
+
+std::shared_ptr<const StripeWindow::Kept> StripeWindow::keep(PlacementPtr placement) const {
+  auto kept = std::make_shared<Kept>();
+  kept->placement = std::move(placement);
+  kept->memory = memory_;
+  return kept;
 }
 
 Task<> StripeWindow::load(std::vector<unsigned> shards) {
   const PlacementPtr placement = segment_->placement();  // held until the last read has ended
-  std::vector<io::GroupedOperation> reads;
+  std::vector<io::PatientOperation> reads;
   std::vector<unsigned> asked;
   for (const unsigned shard : shards) {
     if (shards_[shard] != Loading::not_asked) continue;
     shards_[shard] = Loading::failed;
     const SegmentRecord::Member& member = (*placement)[shard];
-    io::GroupedOperation read{context_->drives.drive(member.drive),
-                              {io::Operation::Kind::read, context_->drive_offset(member.zone, first_block_),
-                               bytes(shard, first_block_, blocks_)},
-                              {}};
+    io::PatientOperation read = context_->shard_read(member, first_block_, bytes(shard, first_block_, blocks_));
+    read.compared = false;
     if (read.drive == nullptr) continue;
     if (!clip_to_written(read)) {
       shards_[shard] = Loading::loaded;
@@ -104,10 +114,11 @@ Task<> StripeWindow::load(std::vector<unsigned> shards) {
     asked.push_back(shard);
   }
   if (reads.empty()) co_return;
-  co_await io::run_all(reads);
+  co_await io::run_patiently(reads, context_->last_patience(), keep(placement));
   for (std::size_t i = 0; i < reads.size(); ++i) {
     if (reads[i].error) {
-      context_->drives.report_error((*placement)[asked[i]].drive, io::Operation::Kind::read, reads[i].error);
+      context_->report((*placement)[asked[i]].drive, reads[i]);
+      if (reads[i].late) shards_[asked[i]] = Loading::late;
       continue;
     }
     shards_[asked[i]] = Loading::loaded;
@@ -122,7 +133,9 @@ Task<> StripeWindow::load_all() {
 }
 
 unsigned StripeWindow::failed() const {
-  return static_cast<unsigned>(std::count(shards_.begin(), shards_.end(), Loading::failed));
+  return static_cast<unsigned>(std::count_if(shards_.begin(), shards_.end(), [](Loading loading) {
+    return loading == Loading::failed || loading == Loading::late;
+  }));
 }
 
 bool StripeWindow::all_asked() const {
@@ -231,15 +244,13 @@ void StripeWindow::judge(StripeFound& found) const {
 
 Task<> StripeWindow::reread(StripeFound& found) {
   const PlacementPtr placement = segment_->placement();  // held until the last read has ended
-  std::vector<io::GroupedOperation> reads;
+  std::vector<io::PatientOperation> reads;
   std::vector<unsigned> asked;
   for (unsigned shard = 0; shard < segment_->width(); ++shard) {
     const SegmentRecord::Member& member = (*placement)[shard];
-    io::GroupedOperation read{
-        context_->drives.drive(member.drive),
-        {io::Operation::Kind::read, context_->drive_offset(member.zone, found.stripe.stripe_block),
-         shard_bytes(found, shard)},
-        {}};
+    io::PatientOperation read =
+        context_->shard_read(member, found.stripe.stripe_block, shard_bytes(found, shard));
+    read.compared = false;
     if (shards_[shard] != Loading::failed || found.shards[shard] != ShardState::unread ||
         read.drive == nullptr)
       continue;
@@ -247,12 +258,16 @@ Task<> StripeWindow::reread(StripeFound& found) {
     asked.push_back(shard);
   }
   if (reads.empty()) co_return;
-  co_await io::run_all(reads);
+  co_await io::run_patiently(reads, context_->last_patience(), keep(placement));
   for (std::size_t i = 0; i < reads.size(); ++i) {
     ShardState& state = found.shards[asked[i]];
     if (reads[i].error) {
       const std::uint32_t member = (*placement)[asked[i]].drive;
-      context_->drives.report_error(member, io::Operation::Kind::read, reads[i].error);
+      context_->report(member, reads[i]);
+      if (reads[i].late) {
+        shards_[asked[i]] = Loading::late;
+        continue;
+      }
       if (context_->drives.drive(member) != nullptr) state = ShardState::refused;
       continue;
     }

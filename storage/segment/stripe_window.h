@@ -8,7 +8,7 @@
 // Trust     a shard is good when its header is sound, names this very place, and its payload has the CRC that
 // the header
 //           holds for it. Nothing else is ever taken as a source.
-// Memory    one pool buffer of at most kMaxBufferBytes. Threads  one task at a time.
+// Memory    one pool buffer of at most kMaxBufferBytes, kept until the last read has ended, also one on a stuck drive. Threads  one task at a time.
 // Private to this folder.
 #pragma once
 
@@ -94,7 +94,8 @@ class StripeWindow {
   std::uint32_t end_block() const { return first_block_ + blocks_; }
 
  private:
-  enum class Loading : std::uint8_t { not_asked, failed, loaded };
+  // late: its drive still has the memory of the shard, which is not read into again.
+  enum class Loading : std::uint8_t { not_asked, failed, late, loaded };
   StripeWindow(StoreContext& context, SegmentPtr segment, io::Buffer memory, std::uint32_t first_block,
                std::uint32_t blocks);
   std::span<std::byte> bytes(unsigned shard, std::uint32_t block, std::uint32_t blocks) const;
@@ -106,7 +107,9 @@ class StripeWindow {
 
   StoreContext* context_;
   SegmentPtr segment_;
-  io::Buffer memory_;
+  struct Kept;
+  std::shared_ptr<const Kept> keep(PlacementPtr placement) const;
+  std::shared_ptr<io::Buffer> memory_;
   std::uint32_t first_block_;
   std::uint32_t blocks_;
   std::vector<Loading> shards_;

@@ -1,7 +1,17 @@
 #include "storage/segment/stripe_writer.h"
 
+#include <memory>
+#include <utility>
+
 namespace storage::segment {
 namespace {
+
+// What a write of a shard needs that a stuck drive does not end: its memory, and the zone, which is nobody else's before.
+struct Kept {
+  Kept(PlacementPtr where, std::shared_ptr<const io::Buffer> what) : placement(std::move(where)), memory(std::move(what)) {}
+  PlacementPtr placement;
+  std::shared_ptr<const io::Buffer> memory;
+};
 
 // However the write ends, the segment may be moved afterwards.
 class EndOfWrite {
@@ -23,25 +33,20 @@ Task<Result<>> StripeWriter::write(SegmentPtr segment, Segment::Place place, Str
   stripe.stamp(*segment, place, pieces);
   const unsigned width = segment->width();
   const PlacementPtr placement = segment->placement();
-  std::vector<io::GroupedOperation> writes;
+  std::vector<io::PatientOperation> writes;
   writes.reserve(width);
   for (unsigned shard = 0; shard < width; ++shard) {
-    const SegmentRecord::Member& member = (*placement)[shard];
-    io::GroupedOperation write{context_.drive_for_write(member.drive),
-                               {io::Operation::Kind::write,
-                                context_.drive_offset(member.zone, place.stripe_block), stripe.shard(shard)},
-                               {}};
-    writes.push_back(write);
+    writes.push_back(context_.shard_write((*placement)[shard], place.stripe_block, stripe.shard(shard)));
   }
-  co_await io::run_all(writes);  // every shard is durable, or has an error, when this returns (invariant 3)
+  auto kept = std::make_shared<Kept>(placement, stripe.memory());
+  // Every shard is durable, or has an error, when this returns (invariant 3).
+  co_await io::run_patiently(writes, context_.stripe_patience(), std::move(kept));
   context_.metrics.syncs.add(width);
   Error failed;
   for (unsigned shard = 0; shard < width; ++shard) {
     if (!writes[shard].error) continue;
     failed = writes[shard].error;
-    // No drive: it is out of service already, perhaps only suspect, and must not look lost for being skipped.
-    if (writes[shard].drive == nullptr) continue;
-    context_.drives.report_error((*placement)[shard].drive, io::Operation::Kind::write, failed);
+    context_.report((*placement)[shard].drive, writes[shard]);
   }
   if (failed) co_return failed;
   context_.metrics.stripes.add();

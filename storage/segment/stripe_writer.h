@@ -2,7 +2,9 @@
 //
 // Errors    that of the last shard that failed; the drive was reported and the segment must take no more
 // stripes:
-//           nothing is retried in place (invariant 13).
+//           nothing is retried in place (invariant 13). A drive that has not answered long after the others fails
+//           the stripe, too; the unfinished write keeps the stripe's memory (Stripe::lent()) and its zone until it ends,
+//           and since the stripe failed, nobody minds what it leaves there.
 #pragma once
 
 #include <vector>
@@ -16,8 +18,8 @@ class StripeWriter {
  public:
   explicit StripeWriter(StoreContext& context) : context_(context) {}
 
-  // Stamps `stripe` for `place` of `segment` and writes all k+m shards; completes when the last write has,
-  // with success only if all are durable. `stripe` and `pieces` outlive the call.
+  // Stamps `stripe` for `place` of `segment` and writes all k+m shards; completes when the last write has
+  // or is given up, with success only if all are durable. `stripe` and `pieces` outlive the call.
   Task<Result<>> write(SegmentPtr segment, Segment::Place place, Stripe& stripe,
                        const std::vector<Piece>& pieces);
 

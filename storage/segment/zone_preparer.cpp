@@ -41,6 +41,21 @@ Task<> ZonePreparer::run() {
   }
 }
 
+// A zone that is being prepared: another's again when no write there is unfinished.
+struct ZonePreparer::Work {
+  Work(std::shared_ptr<ZoneAllocator> allocator, std::uint32_t on, std::uint32_t which)
+      : zones(std::move(allocator)), member(on), zone(which) {}
+  Work(const Work&) = delete;
+  Work& operator=(const Work&) = delete;
+  ~Work() { zones->end_preparing(member, zone, prepared); }
+
+  const std::shared_ptr<ZoneAllocator> zones;
+  const std::uint32_t member;
+  const std::uint32_t zone;
+  bool prepared = false;
+  io::Buffer zeros;
+};
+
 // Returns whether a zone was prepared, so that another may be due.
 Task<bool> ZonePreparer::prepare_one(std::uint32_t member) {
   io::Drive* drive = context_.drives.takes_zones(member) ? context_.drive_for_write(member) : nullptr;
@@ -54,28 +69,29 @@ Task<bool> ZonePreparer::prepare_one(std::uint32_t member) {
   const std::optional<std::uint32_t> zone =
       context_.zones.begin_preparing(member, context_.options.prepared_zones);
   if (!zone) co_return false;
-  Result<> written = co_await write_zeros(member, *zone);
-  context_.zones.end_preparing(member, *zone, written.has_value());
+  auto work = std::make_shared<Work>(context_.shared_zones, member, *zone);
+  Result<> written = co_await write_zeros(work);
+  work->prepared = written.has_value();
   co_return written.has_value();
 }
 
-Task<Result<>> ZonePreparer::write_zeros(std::uint32_t member, std::uint32_t zone) {
+Task<Result<>> ZonePreparer::write_zeros(std::shared_ptr<Work> work) {
   Result<io::Buffer> zeros = co_await context_.pool.take(kPieceBytes, context_.options.wait_ms_max);
   if (!zeros) co_return zeros.error();
-  const std::span<std::byte> piece = zeros->span().first(kPieceBytes);
+  work->zeros = std::move(*zeros);
+  const std::span<std::byte> piece = work->zeros.span().first(kPieceBytes);
   std::memset(piece.data(), 0, piece.size());
-  const std::uint64_t begin = context_.drives.zone_offset(zone);
+  const SegmentRecord::Member zone{work->member, work->zone};
   for (std::uint64_t at = 0; at < context_.drives.zone_bytes(); at += kPieceBytes) {
     asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
     if (cancellation.cancelled() != asio::cancellation_type::none) co_return Errc::shutting_down;
-    io::Drive* drive = context_.drive_for_write(member);
-    if (drive == nullptr) co_return Errc::drive_lost;
-    Result<> written = co_await io::write(*drive, begin + at, piece);
+    io::PatientOperation write = context_.shard_write(zone, static_cast<std::uint32_t>(at / io::kBlockBytes), piece);
+    if (write.drive == nullptr) co_return Errc::drive_lost;
+    write.compared = false;
+    co_await io::run_patiently(std::span<io::PatientOperation>(&write, 1), context_.last_patience(), work);
     context_.metrics.syncs.add();
-    if (!written) {
-      context_.drives.report_error(member, io::Operation::Kind::write, written.error());
-      co_return written;
-    }
+    context_.report(zone.drive, write);
+    if (write.error) co_return write.error;
   }
   co_return success();
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "storage/segment/store_context.h"
 
@@ -20,7 +21,8 @@ class ZonePreparer {
 
  private:
   Task<bool> prepare_one(std::uint32_t member);
-  Task<Result<>> write_zeros(std::uint32_t member, std::uint32_t zone);
+  struct Work;
+  Task<Result<>> write_zeros(std::shared_ptr<Work> work);
 
   StoreContext& context_;
 };

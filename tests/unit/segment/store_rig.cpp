@@ -135,6 +135,7 @@ Result<> StoreRig::open_drives(std::vector<std::size_t> which) {
     set.drives.push_back(std::move(spec));
   }
   set.search_last_paths = search_last_paths;
+  set.limit_ms = drive_limit_ms;
   set.opener = [this](const DriveSpec& spec, bool, std::string&) -> Result<std::unique_ptr<io::Drive>> {
     return disks.open(std::stoul(spec.path.substr(4)));
   };
@@ -210,6 +211,17 @@ Result<> StoreRig::move_shard(SegmentId segment, unsigned shard, std::uint32_t t
   request.referenced = std::move(referenced);
   return run_task(context, move_one(*store, std::move(request)));
 }
+
+namespace {
+
+Task<Result<>> free_one(SegmentStore& store, SegmentId segment) {
+  std::vector<SegmentId> ids(1, segment);
+  co_return co_await store.free_segments(std::move(ids));
+}
+
+}  // namespace
+
+Result<> StoreRig::free(SegmentId segment) { return run_task(context, free_one(*store, segment)); }
 
 Result<> StoreRig::seal(SegmentId segment) {
   Result<> sealed = run_task(context, seal_one(*store, segment));

@@ -94,6 +94,7 @@ class StoreRig {
                                                      storage::segment::Referenced referenced = {},
                                                      std::optional<std::uint32_t> member = std::nullopt);
   storage::Result<> seal(storage::segment::SegmentId segment);
+  storage::Result<> free(storage::segment::SegmentId segment);
   // Changes of membership; `why` holds the sentence of a refusal. Disk i is called "disk<i>".
   storage::Result<std::uint32_t> add_drive(std::size_t disk);
   storage::Result<> begin_retire(std::uint32_t member);
@@ -129,6 +130,7 @@ class StoreRig {
   std::unique_ptr<storage::segment::SegmentStore> store;
   std::uint64_t epoch = 0;
   bool search_last_paths = false;
+  std::uint32_t drive_limit_ms = 1000;
   std::string why;
 
  private:
