@@ -200,6 +200,7 @@ TEST_F(SegmentStoreTest, RecordsThatContradictEachOtherStopTheStart) {
   rig.halt();
   for (SegmentRecord::Member& member : other.members) member.zone += 20;
   other.members[1].drive = other.members[0].drive;
+  ++other.members[1].zone;
   rig.catalog.records[99] = other;
   EXPECT_EQ(rig.boot().error(), Errc::corrupt_record);
   rig.halt();
