@@ -163,6 +163,17 @@ Task<Result<>> identify(Found& found, std::string& why) {
   co_return Errc::corrupt_data;
 }
 
+Task<Result<>> mark_drive(io::Drive& drive) {
+  std::vector<std::byte> memory(2 * io::kBlockBytes);
+  void* aligned = memory.data();
+  std::size_t space = memory.size();
+  CHECK(std::align(io::kBlockBytes, io::kBlockBytes, aligned, space) != nullptr);
+  const std::span<std::byte> block(static_cast<std::byte*>(aligned), io::kBlockBytes);
+  ByteWriter out(block);
+  out.u64(kSuperblockMagic);
+  co_return co_await io::write(drive, kSuperblockOffsets[0], block);
+}
+
 Result<std::uint64_t> capacity_of(const Found& found, const std::vector<DriveSpec>& specs, std::string& why) {
   const std::string& path = found.spec.path;
   std::uint64_t capacity = found.spec.capacity_bytes;

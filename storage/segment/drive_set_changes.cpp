@@ -196,7 +196,8 @@ Task<Result<std::uint32_t>> DriveSet::add(DriveSpec spec, std::string& why) {
   Superblock own = carried_by(next, number, joining->zones);
   own.state = Superblock::State::forming;
   own.generation = state_->superblock.generation + 1;
-  Result<> formed = co_await write_superblock(opened, own);
+  Result<> formed = co_await mark_drive(opened);
+  if (formed) formed = co_await write_superblock(opened, own);
   if (!formed) {
     why = fmt::format("{}: cannot be written ({})", spec.path, formed.error().message());
     co_return formed.error();
