@@ -238,9 +238,11 @@ TEST_F(DrivesCrashTest, AnyMixtureOfTablesStartsWithAnyTwoDrivesAway) {
         ASSERT_TRUE(again && *again == body);
         // From here on all know what one knew: whoever brought the newest table may go.
         const std::uint32_t members = rig.drives->member_count();
+        const bool retiring_then = rig.drives->members()[kRetired].retiring;
         rig.halt();
         ASSERT_TRUE(rig.open_drives({2, 3, 4, 5, 6})) << rig.why;
         ASSERT_EQ(rig.drives->member_count(), members);
+        ASSERT_EQ(rig.drives->members()[kRetired].retiring, retiring_then);
       }
     }
   }

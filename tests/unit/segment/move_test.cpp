@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "storage/base/log.h"
+#include "storage/segment/stripe.h"
 #include "tests/unit/segment/store_rig.h"
 
 namespace storage::segment {
@@ -249,6 +250,35 @@ TEST_F(MoveTest, ScrubRepairsEveryKindOfByteInPlace) {
   }
   EXPECT_EQ(rig.metrics.counter("storage_repairs_total", "").value(), rotten);
   check(rig, stored);
+}
+
+// Every CRC is right, and yet the parity is not that of the data: only the code itself tells.
+TEST_F(MoveTest, ScrubNoticesShardsThatContradictEachOther) {
+  StoreRig rig{seven()};
+  ASSERT_TRUE(rig.boot()) << rig.why;
+  const auto stored = fill(rig);
+  const Extent& extent = stored[1].extent;
+  const std::size_t header_bytes = extent.header_blocks * io::kBlockBytes;
+  std::vector<std::vector<std::byte>> shards(6);
+  for (unsigned shard = 0; shard < 6; ++shard) {
+    shards[shard].resize(header_bytes + extent.shard_blocks * io::kBlockBytes);
+    rig.disks.peek(rig.disk_of(extent, shard), rig.offset_of(extent, shard, 0), shards[shard]);
+  }
+  shards[5].back() ^= std::byte{1};
+  const std::span<const std::byte> wrong = std::span(shards[5]).subspan(header_bytes);
+  for (unsigned shard = 0; shard < 6; ++shard) {
+    const std::span<std::byte> head = std::span(shards[shard]).first(header_bytes);
+    Result<ShardHeader> header = decode_shard_header(head);
+    ASSERT_TRUE(header);
+    header->payload_crcs[5] = erasure::crc32c(wrong);
+    if (shard == 5) header->block_crcs = block_crcs_of(wrong);
+    encode_shard_header(*header, head);
+    rig.disks.poke(rig.disk_of(extent, shard), rig.offset_of(extent, shard, 0), shards[shard]);
+  }
+  const auto scrubbed = rig.scrub(1);
+  ASSERT_TRUE(scrubbed);
+  EXPECT_EQ(scrubbed->stripes_lost, 1u);
+  EXPECT_EQ(scrubbed->shards_repaired, 0u);
 }
 
 TEST_F(MoveTest, ScrubWritesDamagedZoneHeadersAnew) {
