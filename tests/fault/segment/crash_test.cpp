@@ -150,8 +150,8 @@ TEST_F(CrashTest, ACutWhileFormattingLeavesDrivesThatCanBeFormatted) {
 // Superblocks of many members are longer than what a drive writes at once, so that one may be torn.
 TEST_F(CrashTest, ACutWhileFormattingManyDrivesLeavesDrivesThatCanBeFormatted) {
   constexpr std::uint64_t kDrives = 20;
-  // Both copies of each drive are read first and each drive is marked; then the first superblocks are written.
-  for (std::uint64_t cut = 3 * kDrives; cut < 5 * kDrives; cut += 3) {
+  // Both copies of each drive are read first; then each drive is marked and the first superblocks are written.
+  for (std::uint64_t cut = 2 * kDrives; cut < 5 * kDrives; cut += 3) {
     for (std::uint64_t outcome = 0; outcome < kOutcomes; ++outcome) {
       StoreRigOptions options;
       options.disks = kDrives;
