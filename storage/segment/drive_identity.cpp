@@ -187,6 +187,13 @@ Task<Result<>> identify(Found& found, std::string& why) {
   co_return Errc::corrupt_data;
 }
 
+Task<Result<>> mark_drive(io::Drive& drive, std::uint32_t limit_ms) {
+  const auto block = std::make_shared<OwnedBytes>(io::kBlockBytes);
+  ByteWriter out(block->span());
+  out.u64(kSuperblockMagic);
+  co_return co_await transfer_within(drive, io::Operation::Kind::write, kSuperblockOffsets[0], block, nullptr, limit_ms);
+}
+
 Result<std::uint64_t> capacity_of(const Found& found, const std::vector<DriveSpec>& specs, std::string& why) {
   const std::string& path = found.spec.path;
   std::uint64_t capacity = found.spec.capacity_bytes;

@@ -43,6 +43,10 @@ bool means_absent(Error error);
 // drive carries neither a store nor nothing.
 Task<Result<>> identify(Found& found, std::string& why);
 
+// Writes the magic of a superblock, alone, where a blank drive will have its first. A superblock longer than a sector may be
+// torn by a power cut: without its first sector it would look like somebody else's data, which is never overwritten.
+Task<Result<>> mark_drive(io::Drive& drive, std::uint32_t limit_ms);
+
 // The capacity that a blank drive joins a store with; a sentence in `why` where it cannot.
 Result<std::uint64_t> capacity_of(const Found& found, const std::vector<DriveSpec>& specs, std::string& why);
 

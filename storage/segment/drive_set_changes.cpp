@@ -174,7 +174,8 @@ Task<Result<std::uint32_t>> DriveSet::add(DriveSpec spec, std::string& why) {
   Superblock own = carried_by(next, number, joining->zones);
   own.state = Superblock::State::forming;
   own.generation = state_->superblock.generation + 1;
-  Result<> formed = co_await write_superblock(opened, own, nullptr, state_->options.limit_ms);
+  Result<> formed = co_await mark_drive(opened, state_->options.limit_ms);
+  if (formed) formed = co_await write_superblock(opened, own, nullptr, state_->options.limit_ms);
   if (!formed) {
     park(*state_, std::move(joining->found.drive));
     why = fmt::format("{}: cannot be written ({})", spec.path, formed.error().message());

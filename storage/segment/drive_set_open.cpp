@@ -244,6 +244,12 @@ Task<Result<>> create(DriveSet::Options options, std::vector<Found> drives, Driv
     state.members.push_back(std::move(member));
     all.push_back(number);
   }
+  for (const std::uint32_t number : all) {
+    Result<> marked = co_await mark_drive(*state.members[number].drive.load(), state.options.limit_ms);
+    if (marked) continue;
+    why = fmt::format("{}: cannot be written ({})", state.members[number].path, marked.error().message());
+    co_return marked;
+  }
   for (const Superblock::State phase : {Superblock::State::forming, Superblock::State::active}) {
     ++state.superblock.generation;
     state.superblock.state = phase;

@@ -353,3 +353,24 @@ def test_many_threads(s3, bucket):
     for i in range(0, 300, 7):
         assert sha(read(s3, bucket, f"t/{i}")) == sha(payload(1000 + 997 * (i % 60), i))
     assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 300
+
+
+def test_a_full_store_is_not_asked_again(program):
+    """boto3 repeats what may pass by itself, and no space does not: with its retries as they come, one answer ends it."""
+    server = granary_server.GranaryServer(program, granary_server.work_folder(), capacity_bytes=64 << 20)
+    try:
+        server.start()
+        for mode in ("legacy", "standard", "adaptive"):
+            s3 = boto3.client(
+                "s3", endpoint_url=server.url(), region_name=granary_server.REGION,
+                aws_access_key_id=granary_server.MAIN[0], aws_secret_access_key=granary_server.MAIN[1],
+                config=Config(s3={"addressing_style": "path"}, retries={"mode": mode, "max_attempts": 10}))
+            s3.create_bucket(Bucket=mode)
+            with pytest.raises(ClientError) as raised:
+                for number in range(1000):
+                    s3.put_object(Bucket=mode, Key=f"k{number}", Body=payload(1 << 20, number % 7))
+            assert code_of(raised) == ("InsufficientStorage", 507)
+            assert raised.value.response["ResponseMetadata"]["RetryAttempts"] == 0
+        server.stop()
+    finally:
+        server.discard()

@@ -87,11 +87,19 @@ class FakeEngine final : public Engine {
       if (batch.previous != (batches.empty() ? position : batches.back().position)) return Errc::not_found;
       batches.push_back(batch);
     }
+    // As the real one: a log that does not reach to where this mirror stands is no history.
+    const auto own = disk_->rows->find(position_key());
+    if (own == disk_->rows->end()) return Errc::not_found;
+    auto positions = unpack_position(own->second);
+    if (!positions) return positions.error();
+    if (positions->position != (batches.empty() ? position : batches.back().position)) return Errc::not_found;
     return batches;
   }
 
   Result<> fill_from(View& source) override {
-    std::lock_guard lock(disk_->mutex);
+    std::unique_lock lock(disk_->mutex);
+    disk_->filling = true;
+    disk_->changed.wait(lock, [&] { return !disk_->hang_writes; });
     if (disk_->fail_writes) return Errc::io_error;
     disk_->rows = std::make_shared<FakeMirrorDisk::Rows>(static_cast<FakeView&>(source).rows());
     return storage::success();

@@ -25,7 +25,8 @@ struct FakeMirrorDisk {
   std::optional<std::uint64_t> power_cut_after;  // writes that still land; later ones fail
   bool land_the_cut_write = false;               // the write at the cut lands all the same: an unacknowledged tail
   bool fail_writes = false;
-  bool hang_writes = false;                      // until cleared, with changed.notify_all()
+  bool hang_writes = false;                      // fills too; until cleared, with changed.notify_all()
+  bool filling = false;                          // a fill has begun
   bool fail_open = false;
 };
 

@@ -147,6 +147,27 @@ TEST_F(CrashTest, ACutWhileFormattingLeavesDrivesThatCanBeFormatted) {
   }
 }
 
+// Superblocks of many members are longer than what a drive writes at once, so that one may be torn.
+TEST_F(CrashTest, ACutWhileFormattingManyDrivesLeavesDrivesThatCanBeFormatted) {
+  constexpr std::uint64_t kDrives = 20;
+  // Both copies of each drive are read first; then each drive is marked and the first superblocks are written.
+  for (std::uint64_t cut = 2 * kDrives; cut < 5 * kDrives; cut += 3) {
+    for (std::uint64_t outcome = 0; outcome < kOutcomes; ++outcome) {
+      StoreRigOptions options;
+      options.disks = kDrives;
+      options.seed = 200 + outcome;
+      StoreRig rig{options};
+      SCOPED_TRACE(testing::Message() << "cut " << cut << " outcome " << outcome);
+      rig.disks.cut_power_at(cut);
+      EXPECT_FALSE(rig.boot());
+      rig.halt();
+      rig.disks.reboot();
+      ASSERT_TRUE(rig.boot()) << rig.why;
+      EXPECT_EQ(rig.drives->alive_count(), kDrives);
+    }
+  }
+}
+
 TEST_F(CrashTest, ACutInsideRecoveryIsRecoveredFrom) {
   const std::uint64_t seed = tests::test_seed(13);
   for (std::uint64_t cut = 0; cut < 40; ++cut) {

@@ -239,6 +239,38 @@ TEST_F(DamageTest, AFailedWriteSealsTheSegmentAndTheBatchSucceedsElsewhere) {
   }
 }
 
+// A shard that is sound and belongs to another stripe: only its identity tells.
+TEST_F(DamageTest, AShardThatBelongsElsewhereIsNotBelieved) {
+  StoreRig rig{StoreRigOptions{}};
+  ASSERT_TRUE(rig.boot());
+  std::vector<Stored> stored;
+  for (int i = 0; i < 2; ++i) {
+    const auto body = tests::random_bytes(random, 50'000);
+    const auto appended = rig.append(body);
+    ASSERT_TRUE(appended);
+    stored.push_back({appended->extent, body});
+  }
+  const Extent& from = stored[0].extent;
+  const Extent& to = stored[1].extent;
+  ASSERT_EQ(from.segment, to.segment);
+  ASSERT_EQ(from.shard_blocks, to.shard_blocks);
+  rig.halt();
+  rig.disks.reboot();
+  ASSERT_TRUE(rig.boot());  // no header is remembered
+  std::vector<std::byte> shard((from.header_blocks + from.shard_blocks) * io::kBlockBytes);
+  for (const unsigned index : {0U, 1U}) {
+    rig.disks.peek(rig.disk_of(from, index), rig.offset_of(from, index, 0), shard);
+    rig.disks.poke(rig.disk_of(to, index), rig.offset_of(to, index, 0), shard);
+  }
+  // Ranges: no CRC of the whole body stands behind them.
+  for (const std::uint32_t begin : {0U, 100U, 20'000U}) {
+    const auto part = rig.read(to, begin, 10'000);
+    ASSERT_TRUE(part);
+    EXPECT_TRUE(std::equal(part->begin(), part->end(), stored[1].body.begin() + begin));
+  }
+  check(rig, stored);
+}
+
 TEST_F(DamageTest, LostAndMisdirectedWritesAreFoundByTheRead) {
   for (const auto kind :
        {tests::Fault::Kind::lost, tests::Fault::Kind::misdirected, tests::Fault::Kind::flip}) {

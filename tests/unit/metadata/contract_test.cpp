@@ -158,6 +158,20 @@ TEST_P(MetadataContract, CountersAddWithinTheirBounds) {
   EXPECT_EQ(counter_value(get("n").value().value).value(), 0);
 }
 
+TEST_P(MetadataContract, ATransactionThatFailsLateLeavesNothing) {
+  Transaction up;
+  up.add("n", 5, 0, 8);
+  EXPECT_TRUE(commit(up).has_value());
+  Transaction both;
+  both.put("a", "1");
+  both.remove("n");
+  both.add("m", 9, 0, 8);  // refused when the rest has been looked at
+  EXPECT_EQ(commit(both).error(), Errc::bound_exceeded);
+  EXPECT_EQ(get("a").error(), Errc::not_found);
+  EXPECT_EQ(get("m").error(), Errc::not_found);
+  EXPECT_EQ(counter_value(get("n").value().value).value(), 5);
+}
+
 Task<> add_many(MetadataStore& store, int times, int& failures) {
   for (int i = 0; i < times; ++i) {
     Transaction transaction;

@@ -174,7 +174,7 @@ TEST_F(DriveSetTest, TheNewestMirrorSetWinsWhereverItIsFound) {
   EXPECT_EQ(rig.drives->mirror_set().epoch, 5u);
   ASSERT_TRUE(mirrors(rig, 6, {2, 3}));
   rig.halt();
-  ASSERT_TRUE(rig.open_drives({0, 1, 2, 3}));
+  ASSERT_TRUE(rig.open_drives({2, 0, 3, 1}));
   EXPECT_EQ(rig.drives->mirror_set().epoch, 6u);
   EXPECT_EQ(rig.drives->mirror_set().members, (std::vector<std::uint32_t>{2, 3}));
 }

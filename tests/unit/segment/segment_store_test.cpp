@@ -186,6 +186,28 @@ TEST_F(SegmentStoreTest, OnlySealedAndUnpinnedSegmentsAreFreed) {
   EXPECT_EQ(rig.read(extent).error(), Errc::not_found);
 }
 
+TEST_F(SegmentStoreTest, RecordsThatContradictEachOtherStopTheStart) {
+  StoreRig rig{StoreRigOptions{}};
+  ASSERT_TRUE(rig.boot()) << rig.why;
+  ASSERT_TRUE(rig.append(tests::random_bytes(random, 5000)));
+  rig.halt();
+  ASSERT_EQ(rig.catalog.records.size(), 1u);
+  const SegmentRecord good = rig.catalog.records.begin()->second;
+  SegmentRecord other = good;
+  other.id = 99;
+  rig.catalog.records[99] = other;  // the same zones
+  EXPECT_EQ(rig.boot().error(), Errc::corrupt_record);
+  rig.halt();
+  for (SegmentRecord::Member& member : other.members) member.zone += 20;
+  other.members[1].drive = other.members[0].drive;
+  ++other.members[1].zone;
+  rig.catalog.records[99] = other;
+  EXPECT_EQ(rig.boot().error(), Errc::corrupt_record);
+  rig.halt();
+  rig.catalog.records.erase(99);
+  EXPECT_TRUE(rig.boot());
+}
+
 TEST_F(SegmentStoreTest, ImpossibleExtentsAndRangesAreRefused) {
   StoreRig rig{StoreRigOptions{}};
   ASSERT_TRUE(rig.boot()) << rig.why;

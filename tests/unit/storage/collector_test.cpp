@@ -227,6 +227,62 @@ TEST_F(CollectorTest, ASegmentThatLostParityDrivesIsEvacuatedOntoNarrowerStripes
   check_all();
 }
 
+TEST_F(CollectorTest, ASmallObjectOpenedBeforeItsRemovalIsReadToTheEnd) {
+  put("small", tests::random_bytes(2, 40'000));
+  const std::string bytes = model_["small"];
+  auto object = store_.run(store_.objects().open({"b", "small"})).value();
+  remove("small");
+  for (const SegmentId id : segment_ids()) EXPECT_EQ(store_.collect(id).error(), Errc::conflict);
+  EXPECT_TRUE(store_.run(tests::read_all(*object, 0, bytes.size())).value() == bytes);
+  object.reset();
+  rewrite_all();
+  EXPECT_TRUE(segment_ids().empty());
+}
+
+TEST_F(CollectorTest, BytesThatAwaitTheirNameKeepTheirSegmentFromBeingJudged) {
+  put("k", tests::random_bytes(1, 30'000));
+  const SegmentId first = segment_ids().front();
+  ASSERT_TRUE(store_.run(store_.segments().seal(first)));
+  auto stripe = store_.run(store_.segments().next_stripe(first, 0)).value();
+  auto live = store_.run(store_.objects().live_index().live(first, *stripe)).value();
+  ASSERT_EQ(live.size(), 1u);
+  // The same body once more, not named yet.
+  const std::string bytes = model_["k"];
+  std::optional<segment::Appended> appended =
+      store_.run(store_.segments().append(live.front().name, std::as_bytes(std::span(bytes)))).value();
+  const SegmentId second = appended->extent.segment;
+  ASSERT_NE(second, first);
+  EXPECT_EQ(store_.collect(second).error(), Errc::conflict);
+  upkeep::Move move;
+  move.piece = live.front();
+  move.to.push_back(appended->extent);
+  ASSERT_EQ(store_.run(store_.objects().live_index().move({move})).value().front(), upkeep::MoveOutcome::moved);
+  appended.reset();
+  // What was seen while the commit was under way must not count now.
+  EXPECT_TRUE(store_.collect(second));
+  EXPECT_TRUE(store_.collect(first));
+  check_all();
+  store_.reboot();
+  check_all();
+}
+
+TEST_F(CollectorTest, ASegmentOfWhichMoreIsNamedThanWasFoundIsKept) {
+  put("hidden", tests::random_bytes(1, 30'000));
+  put("seen", tests::random_bytes(2, 30'000));
+  const auto record = store_.segments().segments().front();
+  ASSERT_TRUE(store_.run(store_.segments().seal(record.id)));
+  auto stripe = store_.run(store_.segments().next_stripe(record.id, 0)).value();
+  ASSERT_EQ(stripe->pieces.front().name.key, "hidden");
+  // No header tells of the first stripe any more; its bytes can be read all the same.
+  for (const auto& member : record.members) {
+    const std::uint64_t offset = store_.drives().zone_offset(member.zone) + stripe->block * io::kBlockBytes;
+    store_.disks().rot(member.drive, offset, io::kBlockBytes, 500);
+  }
+  EXPECT_EQ(store_.collect(record.id).error(), Errc::corrupt_data);
+  EXPECT_EQ(segment_ids().front(), record.id);
+  check_all();
+}
+
 TEST_F(CollectorTest, NothingIsFreedThatCouldNotBeRead) {
   put("k", tests::random_bytes(1, 70'000));
   const SegmentId id = segment_ids().front();

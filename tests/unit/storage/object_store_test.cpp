@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "storage/base/task_group.h"
 #include "tests/support/simulated_store.h"
 
 namespace storage {
@@ -121,6 +122,79 @@ TEST_F(ObjectStoreTest, OfRacingCreatorsExactlyOneWins) {
   ASSERT_EQ(winners.size(), 1u);
   EXPECT_EQ(refused, 15);
   EXPECT_EQ(store_.get("b", "race"), std::to_string(winners[0]));
+}
+
+Task<> overwrite(ObjectStore& objects, std::string key, Error& error) {
+  tests::MemoryBody body("new");
+  ObjectKey name{"b", std::move(key)};
+  PutOptions options;
+  auto info = co_await objects.put(std::move(name), std::move(options), body);
+  if (!info) error = info.error();
+}
+
+// By way of the bulk delete, which takes no key's lock.
+Task<> bulk_remove(ObjectStore& objects, std::string key) {
+  std::vector<RemoveRequest> requests(1);
+  requests.front().key = std::move(key);
+  const std::vector<Result<>> removed = co_await objects.remove_many("b", std::move(requests));
+  EXPECT_TRUE(removed.front());
+}
+
+Task<> remove_bucket_of(ObjectStore& objects, std::string name, Error& error) {
+  Result<> removed = co_await objects.remove_bucket(std::move(name));
+  if (!removed) error = removed.error();
+}
+
+Task<> join(TaskGroup& group) { co_await group.join(); }
+
+constexpr int kOffsets = 40;  // the second of two racing calls begins so many turns after the first
+
+TEST_F(ObjectStoreTest, AnOverwriteThatRacesWithABulkDeleteCountsItsKeyOnce) {
+  for (int offset = 0; offset < kOffsets; ++offset) {
+    ASSERT_TRUE(store_.put("b", "k", "old"));
+    store_.reboot();  // nothing is cached: both have to read the row
+    Error error;
+    TaskGroup group;
+    group.spawn(store_.context().get_executor(), overwrite(objects(), "k", error));
+    store_.context().restart();
+    for (int turn = 0; turn < offset; ++turn) store_.context().poll_one();
+    group.spawn(store_.context().get_executor(), bulk_remove(objects(), "k"));
+    store_.run(join(group));
+    EXPECT_FALSE(error) << error.message();
+    // The bucket's count stands behind this answer.
+    const bool there = head("k").has_value();
+    if (there) {
+      EXPECT_EQ(store_.run(objects().remove_bucket("b")).error(), Errc::bucket_not_empty) << offset;
+      ASSERT_TRUE(store_.remove("b", "k"));
+    }
+    ASSERT_TRUE(store_.run(objects().remove_bucket("b"))) << offset;
+    ASSERT_TRUE(store_.create_bucket("b"));
+  }
+}
+
+TEST_F(ObjectStoreTest, APutThatRacesWithTheRemovalOfItsBucketLeavesNoRow) {
+  int refused = 0;
+  for (int offset = 0; offset < kOffsets; ++offset) {
+    Error put_error;
+    Error remove_error;
+    TaskGroup group;
+    group.spawn(store_.context().get_executor(), overwrite(objects(), "k", put_error));
+    store_.context().restart();
+    for (int turn = 0; turn < offset; ++turn) store_.context().poll_one();
+    group.spawn(store_.context().get_executor(), remove_bucket_of(objects(), "b", remove_error));
+    store_.run(join(group));
+    EXPECT_NE(!put_error, !remove_error) << offset << ": exactly one of the two happened";
+    if (put_error) {
+      ++refused;
+      EXPECT_EQ(put_error, Errc::bucket_not_found);
+      EXPECT_EQ(rows_with('H'), 0u) << offset;
+      ASSERT_TRUE(store_.create_bucket("b"));
+    } else {
+      ASSERT_TRUE(store_.remove("b", "k"));
+    }
+  }
+  EXPECT_GT(refused, 0);
+  EXPECT_LT(refused, kOffsets);
 }
 
 TEST_F(ObjectStoreTest, RemovingAndItsConditions) {

@@ -40,6 +40,10 @@ class SegmentCatalogTest : public testing::Test {
                                     SegmentRecord one) {
     co_return co_await catalog.replace(std::move(expected), std::move(one));
   }
+  static Task<Result<>> remove_one(MetadataSegmentCatalog& catalog, segment::SegmentId id) {
+    std::vector<segment::SegmentId> ids(1, id);
+    co_return co_await catalog.remove(std::move(ids));
+  }
   static Task<Result<segment::SegmentCatalog::Loaded>> load_all(MetadataSegmentCatalog& catalog) {
     co_return co_await catalog.load();
   }
@@ -66,6 +70,15 @@ TEST_F(SegmentCatalogTest, ASealDoesNotUndoAMoveNorAMoveASeal) {
   reopened.state = SegmentRecord::State::open;
   EXPECT_EQ(replace(sealed, reopened).error(), Errc::conflict);
   EXPECT_EQ(stored(), moved);
+}
+
+TEST_F(SegmentCatalogTest, TheHighestIdOutlivesItsSegment) {
+  ASSERT_TRUE(add(record()));
+  ASSERT_TRUE(tests::run_task(context_, remove_one(catalog_, record().id)));
+  const auto loaded = tests::run_task(context_, load_all(catalog_));
+  ASSERT_TRUE(loaded);
+  EXPECT_TRUE(loaded->records.empty());
+  EXPECT_EQ(loaded->highest_id, record().id);
 }
 
 TEST_F(SegmentCatalogTest, WhatWasFreedIsNotReplaced) {

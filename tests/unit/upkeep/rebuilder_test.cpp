@@ -242,6 +242,34 @@ TEST_F(RebuilderTest, WithoutASpareDriveTheSegmentsAreRewritten) {
   check();
 }
 
+Task<Result<>> note_member(std::vector<std::uint32_t>& emptied, std::uint32_t member) {
+  emptied.push_back(member);
+  co_return success();
+}
+
+TEST_F(RebuilderTest, ARetiringDriveIsReportedEmptyOnlyWhenNothingNamesIt) {
+  boot_first(6, 7);
+  fill(2);
+  std::vector<std::uint32_t> emptied;
+  Rebuilder::Hooks hooks;
+  hooks.emptied = [&](std::uint32_t member) { return note_member(emptied, member); };
+  make_rebuilder(std::move(hooks));
+  ASSERT_TRUE(rig->begin_retire(3)) << rig->why;
+  round();
+  rig->settle();
+  round();
+  EXPECT_TRUE(named(3));  // there is no other drive for its shards
+  EXPECT_TRUE(emptied.empty());
+  ASSERT_TRUE(rig->add_drive(6)) << rig->why;
+  clock.advance_s(600);  // what could not be done has rested
+  round();
+  rig->settle();
+  round();
+  EXPECT_FALSE(named(3));
+  EXPECT_FALSE(emptied.empty());
+  check();
+}
+
 TEST_F(RebuilderTest, WithoutRewriteItSaysThatItIsStuckAndRests) {
   boot(6);
   fill(2);
