@@ -29,7 +29,7 @@ ALLOWED = {
 # What outside code may include of a folder. `storage/base` is vocabulary: all of it.
 FRONT_DOORS = {
     "erasure": {"erasure/codec.h"},
-    "storage/io": {"storage/io/drive.h", "storage/io/buffer.h"},
+    "storage/io": {"storage/io/drive.h", "storage/io/buffer.h", "storage/io/patience.h"},
     "storage/metadata": {"storage/metadata/metadata_store.h"},
     "storage/segment": {"storage/segment/segment_store.h", "storage/segment/segment_upkeep.h",
                         "storage/segment/drive_set.h", "storage/segment/directory_scan.h"},
