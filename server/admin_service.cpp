@@ -69,6 +69,19 @@ const char* name_of(storage::upkeep::Rebuilder::State state) {
   return "unknown";
 }
 
+// Segments of which a shard cannot be read at this moment; the rebuilder looks only once a second.
+std::uint64_t degraded_segments(StoreNode& store) {
+  std::uint64_t count = 0;
+  for (const auto& record : store.segments().segments()) {
+    const bool whole = std::all_of(record.members.begin(), record.members.end(), [&](const auto& member) {
+      const DriveStatus status = store.drives().status(member.drive);
+      return status == DriveStatus::alive || status == DriveStatus::suspect;
+    });
+    if (!whole) ++count;
+  }
+  return count;
+}
+
 json rebuild_of(const storage::upkeep::Rebuilder::Progress& progress) {
   return {{"state", name_of(progress.state)},
           {"segments_degraded", progress.segments_degraded},
@@ -197,7 +210,8 @@ json status_document(StoreNode& store) {
   }
   const auto scheme = store.drives().scheme_for(store.drives().alive_count());
   const auto usage = store.segments().usage();
-  const auto rebuild = store.upkeep().rebuild();
+  auto rebuild = store.upkeep().rebuild();
+  rebuild.segments_degraded = degraded_segments(store);
   const auto collected = store.upkeep().collected();
   json document = {{"store", store.drives().store_uuid()},
                    {"state", store_state(scheme.data > 0, rebuild, alive == total)},
