@@ -38,12 +38,18 @@ Task<Outcome<std::unique_ptr<storage::OpenObject>>> open_copy_source(Call& call)
   if (!source) co_return source.error();
   const auto bucket = co_await call.store.bucket(source->bucket);
   if (!bucket) co_return Failure(bucket.error()).with("BucketName", source->bucket);
-  if ((*bucket)->owner_id != call.user().id) co_return S3Error::access_denied;
   const auto expected = call.header("x-amz-source-expected-bucket-owner");
   if (expected && *expected != (*bucket)->owner_id) co_return S3Error::access_denied;
 
   auto object = co_await call.store.open(*source);
-  if (!object) co_return Failure(object.error()).with("Key", source->key);
+  if (!object) {
+    Failure failure = Failure(object.error()).with("Key", source->key);
+    co_return call.authorizer.hide_missing(call, **bucket, std::move(failure));
+  }
+  const bool by_version = call.header("x-amz-copy-source").value_or("").find("?versionId=") != std::string_view::npos;
+  if (auto allowed = call.authorizer.check_source(call, **bucket, source->key, by_version, *(*object)->info()); !allowed) {
+    co_return allowed.error();
+  }
   std::string_view condition;
   if (judge_read(call, "x-amz-copy-source-", *(*object)->info(), &condition) != ReadVerdict::proceed) {
     co_return Failure(S3Error::precondition_failed)

@@ -8,7 +8,8 @@ namespace api {
 namespace {
 
 // x-amz- names that a write may carry: read by an operation, or without meaning for what is stored.
-constexpr std::array<std::string_view, 35> kKnown = {
+constexpr std::array<std::string_view, 42> kKnown = {
+    "x-amz-acl",
     "x-amz-algorithm",
     "x-amz-api-version",
     "x-amz-bypass-governance-retention",
@@ -28,11 +29,17 @@ constexpr std::array<std::string_view, 35> kKnown = {
     "x-amz-decoded-content-length",
     "x-amz-expected-bucket-owner",
     "x-amz-expires",
+    "x-amz-grant-full-control",
+    "x-amz-grant-read",
+    "x-amz-grant-read-acp",
+    "x-amz-grant-write",
+    "x-amz-grant-write-acp",
     "x-amz-if-match-last-modified-time",
     "x-amz-if-match-size",
     "x-amz-metadata-directive",
     "x-amz-mfa",
     "x-amz-mp-object-size",
+    "x-amz-object-ownership",
     "x-amz-request-payer",
     "x-amz-sdk-checksum-algorithm",
     "x-amz-security-token",
@@ -52,11 +59,9 @@ struct Default {
   std::string_view name;
   std::array<std::string_view, 2> values;
 };
-constexpr std::array<Default, 5> kDefaults = {{
-    {"x-amz-acl", {"private", "bucket-owner-full-control"}},
+constexpr std::array<Default, 3> kDefaults = {{
     {"x-amz-bucket-object-lock-enabled", {"false", "false"}},
     {"x-amz-object-lock-legal-hold", {"OFF", "OFF"}},
-    {"x-amz-object-ownership", {"BucketOwnerEnforced", "ObjectWriter"}},
     {"x-amz-storage-class", {"STANDARD", "STANDARD"}},
 }};
 

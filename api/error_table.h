@@ -17,7 +17,8 @@
 namespace api {
 
 enum class S3Error {
-  access_denied = 1,
+  access_control_list_not_supported = 1,
+  access_denied,
   access_forbidden,
   authorization_header_malformed,
   authorization_query_parameters,
@@ -29,11 +30,13 @@ enum class S3Error {
   conditional_request_conflict,
   entity_too_large,
   entity_too_small,
+  expired_token,
   incomplete_body,
   insufficient_storage,
   internal_error,
   invalid_access_key_id,
   invalid_argument,
+  invalid_bucket_acl_with_object_ownership,
   invalid_bucket_name,
   invalid_digest,
   invalid_location_constraint,
@@ -47,6 +50,7 @@ enum class S3Error {
   invalid_uri,
   key_too_long,
   malformed_acl,
+  malformed_policy,
   malformed_trailer,
   malformed_xml,
   max_message_length_exceeded,
@@ -54,6 +58,7 @@ enum class S3Error {
   method_not_allowed,
   missing_content_length,
   missing_request_body,
+  missing_security_header,
   no_such_bucket,
   no_such_bucket_policy,
   no_such_cors_configuration,
@@ -76,6 +81,8 @@ enum class S3Error {
   service_unavailable,
   signature_does_not_match,
   slow_down,
+  unexpected_content,
+  unresolvable_grant_by_email_address,
   sha256_mismatch,
 };
 

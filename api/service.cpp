@@ -1,9 +1,12 @@
 #include "api/service.h"
 
+#include <utility>
+
 #include "api/ascii.h"
 #include "api/call.h"
 #include "api/operations/operations.h"
 #include "api/sigv4.h"
+#include "api/user_directory.h"
 #include "storage/base/log.h"
 
 namespace api {
@@ -66,19 +69,25 @@ struct Service::State {
   storage::ObjectStore& store;
   storage::Clock& clock;
   ServiceOptions options;
+  UserDirectory users;
   Authenticator authenticator;
+  Authorizer authorizer;
 
   State(storage::ObjectStore& object_store, storage::Clock& service_clock, ServiceOptions given)
       : store(object_store),
         clock(service_clock),
         options(std::move(given)),
-        authenticator(clock, {options.region, options.locations, options.users}) {}
+        users(std::exchange(options.users, {})),
+        authenticator(clock, users, {options.region, options.locations, options.signature_v2}),
+        authorizer(users) {
+    options.directory = &users;
+  }
 
   Outcome<> admit(Call& call);
-  Outcome<> check_owner(const Call& call, const storage::BucketInfo& bucket) const;
   Task<Outcome<>> enter_bucket(Call& call);
   std::optional<Outcome<Response>> answer_from_memory(Call& call);
   Task<Outcome<Response>> run(Call& call);
+  bool reads_for_benchmark(const Call& call) const;
 };
 
 namespace {
@@ -87,10 +96,6 @@ namespace {
 Failure preflight(const Request& request) {
   if (!request.header("origin")) return S3Error::bad_request;
   return S3Error::access_forbidden;
-}
-
-bool reads_an_object(const Request& request, const RequestTarget& target) {
-  return !target.key.empty() && (request.method == "GET" || request.method == "HEAD");
 }
 
 }  // namespace
@@ -112,40 +117,44 @@ Outcome<> Service::State::admit(Call& call) {
   if (!route && call.target.bucket.empty() && route.error().error() == S3Error::method_not_allowed) {
     return route.error();
   }
-  const bool anonymous = options.unsafe_anonymous_reads && reads_an_object(request, call.target) &&
-                         !Authenticator::has_credentials(request, call.target);
-  if (!anonymous) {
-    auto identity = authenticator.authenticate(request, call.target);
-    if (!identity) return identity.error();
-    call.identity = std::move(*identity);
-  }
+  // Without a signature a request is nobody's; what nobody may do is the authorizer's to say.
+  auto identity = Authenticator::has_credentials(request, call.target)
+                      ? authenticator.authenticate(request, call.target)
+                      : Authenticator::anonymous(request);
+  if (!identity) return identity.error();
+  call.identity = std::move(*identity);
   if (!route) return route.error();
-  if (anonymous && !call.route->sub_resource.empty()) return S3Error::access_denied;
   return check_directives(call);
 }
 
-// Of calls with a user.
-Outcome<> Service::State::check_owner(const Call& call, const storage::BucketInfo& bucket) const {
+namespace {
+
+// x-amz-expected-bucket-owner, whatever the call.
+bool has_expected_owner(const Call& call, std::string_view owner_id) {
   const auto expected = call.header("x-amz-expected-bucket-owner");
-  if (bucket.owner_id == call.user().id && (!expected || *expected == bucket.owner_id)) return done();
-  return Failure(S3Error::access_denied).with_header("x-amz-bucket-region", options.region);
+  return !expected || *expected == owner_id;
 }
 
-// The bucket exists and is the caller's.
+}  // namespace
+
+// The bucket exists and the caller may do with it what the route means.
 Task<Outcome<>> Service::State::enter_bucket(Call& call) {
-  const auto expected = call.header("x-amz-expected-bucket-owner");
   if (!call.route->needs_bucket) {
-    if (expected && !call.target.bucket.empty() && *expected != call.user().id)
-      co_return S3Error::access_denied;
-    co_return done();
+    if (!call.target.bucket.empty() && !has_expected_owner(call, call.user().id)) co_return S3Error::access_denied;
+    co_return co_await authorizer.authorize(call);
   }
-  // The benchmark's anonymous reads have no owner to compare; the read itself finds a missing bucket.
-  if (call.anonymous()) co_return done();
   auto bucket = co_await store.bucket(call.target.bucket);
   if (!bucket) co_return bucket.error();
-  if (auto owner = check_owner(call, **bucket); !owner) co_return owner.error();
+  if (!has_expected_owner(call, (*bucket)->owner_id)) {
+    co_return Failure(S3Error::access_denied).with_header("x-amz-bucket-region", options.region);
+  }
   call.bucket = std::move(*bucket);
-  co_return done();
+  if (reads_for_benchmark(call)) co_return done();
+  co_return co_await authorizer.authorize(call);
+}
+
+bool Service::State::reads_for_benchmark(const Call& call) const {
+  return options.unsafe_anonymous_reads && call.anonymous() && call.route->handler == &get_object;
 }
 
 // A GET that needs nothing but memory is answered without a single suspension: for small objects the coroutines of the
@@ -154,15 +163,32 @@ std::optional<Outcome<Response>> Service::State::answer_from_memory(Call& call) 
   if (call.route->handler != &get_object || call.head()) return std::nullopt;
   auto object = store.open_cached(call.target.bucket, call.target.key);
   if (!object) return std::nullopt;
-  if (!call.anonymous()) {
-    if (auto owner = check_owner(call, *object->bucket); !owner) return owner.error();
+  if (!has_expected_owner(call, object->bucket->owner_id)) return S3Error::access_denied;
+  // Another version than the current one goes the long way.
+  if (call.target.has("versionId")) return std::nullopt;
+  call.bucket = object->bucket;
+  if (!reads_for_benchmark(call)) {
+    if (auto allowed = authorizer.authorize_cached(call, *object->bucket, *object->info); !allowed) return allowed.error();
   }
   return get_cached_object(call, std::move(*object));
 }
 
 Task<Outcome<Response>> Service::State::run(Call& call) {
   if (auto entered = co_await enter_bucket(call); !entered) co_return entered.error();
-  co_return co_await call.route->handler(call);
+  auto response = co_await call.route->handler(call);
+  if (!response) {
+    const bool reads = call.bucket != nullptr && call.route->scope == Scope::object && !call.route->copy &&
+                       (call.route->method == "GET" || call.route->method == "HEAD");
+    if (!reads || reads_for_benchmark(call)) co_return response;
+    co_return authorizer.hide_missing(call, *call.bucket, response.error());
+  }
+  if (call.version_check_pending || call.tags_check_pending) {
+    // A handler that answers before it asked would answer anybody.
+    storage::log_error("authorization_left_open",
+                       {{"request_id", call.request.request_id}, {"operation", call.route->operation}});
+    co_return Failure(S3Error::internal_error);
+  }
+  co_return response;
 }
 
 Service::Service(storage::ObjectStore& store, storage::Clock& clock, ServiceOptions options)
@@ -170,7 +196,7 @@ Service::Service(storage::ObjectStore& store, storage::Clock& clock, ServiceOpti
 Service::~Service() = default;
 
 Task<Response> Service::handle(const Request& request, HttpBody& body) {
-  Call call{request, body, state_->store, state_->clock, state_->options, {}, {}, nullptr, {}};
+  Call call{request, body, state_->store, state_->clock, state_->options, state_->authorizer, {}, {}, nullptr, {}};
   std::optional<Outcome<Response>> ready;
   if (auto admitted = state_->admit(call); !admitted) {
     ready = admitted.error();
@@ -193,7 +219,7 @@ Task<Response> Service::handle(const Request& request, HttpBody& body) {
     response = error_response(request, failure);
   }
   response.operation = call.route != nullptr ? call.route->operation : "Unknown";
-  if (call.identity.user != nullptr) response.user = call.identity.user->id;
+  if (!call.anonymous()) response.user = call.user().id;
   co_return response;
 }
 

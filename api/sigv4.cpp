@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <mutex>
-#include <unordered_map>
 
 #include "api/ascii.h"
 #include "api/encoding.h"
@@ -23,33 +22,43 @@ bool is_hex(std::string_view text, std::size_t length) {
          std::all_of(text.begin(), text.end(), [](char c) { return hex_digit(c) >= 0; });
 }
 
-// The signing keys in use. A slot is found by the hash of (user, date, region) and holds one key, so the
+// The signing keys in use. A slot is found by the hash of (credential, date, region) and holds one key, so the
 // cache has a fixed size; two that share a slot replace each other, which costs four HMACs and nothing else.
 class SigningKeyCache {
  public:
-  Sha256Digest get(const User& user, std::string_view date, std::string_view region) {
-    const std::size_t index =
-        (reinterpret_cast<std::uintptr_t>(&user) / sizeof(User) * 31 +
-         std::hash<std::string_view>{}(date) * 7 + std::hash<std::string_view>{}(region)) %
-        slots_.size();
+  Sha256Digest get(const Credential& credential, std::string_view date, std::string_view region) {
+    const std::size_t index = (credential.serial * 31 + std::hash<std::string_view>{}(date) * 7 +
+                               std::hash<std::string_view>{}(region)) %
+                              slots_.size();
     {
       const std::lock_guard lock(mutex_);
       const Slot& slot = slots_[index];
-      if (slot.user == &user && slot.date == date && slot.region == region) return slot.key;
+      if (slot.serial == credential.serial && slot.date == date && slot.region == region) return key_of(slot.key);
     }
-    const Sha256Digest key = signing_key(user.secret_key, date, region);
+    const Sha256Digest key = signing_key(credential.secret.view(), date, region);
     const std::lock_guard lock(mutex_);
-    slots_[index] = {&user, std::string(date), std::string(region), key};
+    Slot& slot = slots_[index];
+    slot.serial = credential.serial;
+    slot.date = date;
+    slot.region = region;
+    slot.key = Secret(std::string_view(reinterpret_cast<const char*>(key.data()), key.size()));
     return key;
   }
 
  private:
   struct Slot {
-    const User* user = nullptr;
+    std::uint64_t serial = 0;  // 0: empty
     std::string date;
     std::string region;
-    Sha256Digest key{};
+    Secret key;
   };
+
+  static Sha256Digest key_of(const Secret& secret) {
+    Sha256Digest key{};
+    std::copy(secret.view().begin(), secret.view().end(), key.begin());
+    return key;
+  }
+
   std::mutex mutex_;
   std::array<Slot, 1024> slots_;
 };
@@ -83,7 +92,7 @@ struct Authenticator::Signed {
   std::int64_t time_s = 0;
   std::uint64_t expires_s = 0;  // of the query form
   std::string_view payload_hash;
-  const User* user = nullptr;
+  CredentialPtr key_of_user;
   std::string_view region_text;  // of options: outlives the request
 
   S3Error malformed() const {
@@ -118,17 +127,16 @@ struct Authenticator::Signed {
 
 struct Authenticator::State {
   storage::Clock& clock;
+  const UserDirectory& users;
   Options options;
-  std::unordered_map<std::string_view, const User*> users;
   SigningKeyCache keys;
 
-  State(storage::Clock& service_clock, Options given) : clock(service_clock), options(std::move(given)) {
-    for (const User& user : options.users) users.emplace(user.access_key, &user);
-  }
+  State(storage::Clock& service_clock, const UserDirectory& directory, Options given)
+      : clock(service_clock), users(directory), options(std::move(given)) {}
 };
 
-Authenticator::Authenticator(storage::Clock& clock, Options options)
-    : state_(std::make_unique<State>(clock, std::move(options))) {}
+Authenticator::Authenticator(storage::Clock& clock, const UserDirectory& users, Options options)
+    : state_(std::make_unique<State>(clock, users, std::move(options))) {}
 Authenticator::~Authenticator() = default;
 
 bool Authenticator::has_credentials(const Request& request, const RequestTarget& target) {
@@ -342,7 +350,7 @@ Outcome<> Authenticator::check_signature(const Request& request, const RequestTa
       .append("\n");
   append_hex(to_sign, sha256(canonical));
 
-  const Sha256Digest key = state_->keys.get(*claim.user, claim.date, claim.region_text);
+  const Sha256Digest key = state_->keys.get(*claim.key_of_user, claim.date, claim.region_text);
   if (equal_constant_time(hex_of(hmac_sha256(key, to_sign)), claim.signature)) return done();
   return Failure(S3Error::signature_does_not_match)
       .with("AWSAccessKeyId", claim.access_key)
@@ -351,6 +359,33 @@ Outcome<> Authenticator::check_signature(const Request& request, const RequestTa
       .with("StringToSignBytes", to_hex(to_sign))
       .with("CanonicalRequest", canonical)
       .with("CanonicalRequestBytes", to_hex(canonical));
+}
+
+Outcome<Identity> Authenticator::anonymous(const Request& request) {
+  Identity identity;
+  const auto hash = request.header("x-amz-content-sha256");
+  if (!hash) {
+    // The SDKs leave the header to their signers, and frame the body all the same.
+    if (request.header("x-amz-trailer")) identity.payload = PayloadMode::streaming_unsigned_trailer;
+    return identity;
+  }
+  const auto mode = payload_mode(*hash);
+  if (!mode) return mode.error();
+  if (*mode == PayloadMode::streaming_signed || *mode == PayloadMode::streaming_signed_trailer) {
+    return S3Error::access_denied;
+  }
+  identity.payload = *mode;
+  if (*mode == PayloadMode::signed_hash) identity.payload_sha256 = *hash;
+  return identity;
+}
+
+Outcome<CredentialPtr> Authenticator::find_credential(std::string_view access_key,
+                                                     std::optional<std::string_view> token) const {
+  CredentialPtr found = state_->users.find_key(access_key);
+  if (found == nullptr) return Failure(S3Error::invalid_access_key_id).with("AWSAccessKeyId", access_key);
+  // These users have no session; a token belongs to temporary credentials of somewhere else.
+  if (token && !token->empty()) return S3Error::invalid_token;
+  return found;
 }
 
 Outcome<Identity> Authenticator::authenticate(const Request& request, const RequestTarget& target) {
@@ -368,26 +403,24 @@ Outcome<Identity> Authenticator::authenticate(const Request& request, const Requ
   const auto mode = payload_mode(claim.payload_hash);
   if (!mode) return mode.error();
   if (auto checked = check_scope(claim); !checked) return checked.error();
-  const auto found = state_->users.find(claim.access_key);
-  if (found == state_->users.end()) {
-    return Failure(S3Error::invalid_access_key_id).with("AWSAccessKeyId", claim.access_key);
-  }
-  claim.user = found->second;
-  // These users have no session; a token belongs to temporary credentials of somewhere else.
-  const auto token =
-      claim.query_form ? target.parameter("X-Amz-Security-Token") : request.header("x-amz-security-token");
-  if (token && !token->empty()) return S3Error::invalid_token;
+  auto credential = find_credential(claim.access_key, claim.query_form ? target.parameter("X-Amz-Security-Token")
+                                                                       : request.header("x-amz-security-token"));
+  if (!credential) return credential.error();
+  claim.key_of_user = std::move(*credential);
   if (auto checked = check_time(claim); !checked) return checked.error();
   if (auto checked = check_signed_headers(request, claim.signed_headers); !checked) return checked.error();
   if (auto checked = check_signature(request, target, claim); !checked) return checked.error();
 
   Identity identity;
-  identity.user = claim.user;
+  identity.credential = claim.key_of_user;
+  identity.auth_type = claim.query_form ? "REST-QUERY-STRING" : "REST-HEADER";
+  identity.signature_version = kAlgorithm;
+  identity.signed_ms = claim.time_s * 1000;
   identity.payload = *mode;
   if (*mode == PayloadMode::signed_hash) identity.payload_sha256 = claim.payload_hash;
   if (*mode == PayloadMode::streaming_signed || *mode == PayloadMode::streaming_signed_trailer) {
     identity.chunk_signing =
-        ChunkSigning{state_->keys.get(*claim.user, claim.date, claim.region_text), claim.timestamp,
+        ChunkSigning{state_->keys.get(*claim.key_of_user, claim.date, claim.region_text), claim.timestamp,
                      std::string(claim.scope), std::string(claim.signature)};
   }
   return identity;

@@ -1,5 +1,6 @@
 // CopyObject: shares the source's bytes, or reads them through when a checksum is wanted that the source
 // lacks.
+#include "api/access/request_acl.h"
 #include "api/ascii.h"
 #include "api/checksum.h"
 #include "api/conditions.h"
@@ -49,7 +50,9 @@ Outcome<CopyPlan> plan_copy(const Call& call, const storage::ObjectInfo& source)
   }
   auto condition = write_condition(call);
   if (!condition) return condition.error();
-  plan.options.controls.owner_id = call.user().id;
+  auto controls = new_object_controls(call);
+  if (!controls) return controls.error();
+  plan.options.controls = std::move(*controls);
   plan.options.condition = std::move(*condition);
   if (const auto name = call.header("x-amz-checksum-algorithm")) {
     plan.algorithm = checksum_by_name(*name);

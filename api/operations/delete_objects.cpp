@@ -98,8 +98,12 @@ Task<Outcome<Response>> delete_objects(Call& call) {
   if (!request) co_return request.error();
 
   std::vector<storage::RemoveRequest> removals;
-  for (const Entry& entry : request->entries) {
+  for (Entry& entry : request->entries) {
     if (entry.refused) continue;
+    if (auto allowed = call.authorizer.check_removal(call, entry.key, entry.version_id); !allowed) {
+      entry.refused = allowed.error();
+      continue;
+    }
     storage::RemoveRequest& removal = removals.emplace_back();
     removal.key = entry.key;
     removal.condition = entry.condition;

@@ -171,12 +171,14 @@ Task<Outcome<Response>> get_object(Call& call) {
   if (call.head()) {
     const auto info = co_await call.store.head(call.object_key());
     if (!info) co_return info.error();
+    if (auto allowed = call.authorizer.check_version(call, **info); !allowed) co_return allowed.error();
     auto response = describe(call, **info, selection);
     if (response) response->head_only = true;
     co_return response;
   }
   auto object = co_await call.store.open(call.object_key());
   if (!object) co_return object.error();
+  if (auto allowed = call.authorizer.check_version(call, *(*object)->info()); !allowed) co_return allowed.error();
   auto response = describe(call, *(*object)->info(), selection);
   if (response && response->status != 304 && selection.range.length > 0) {
     response->stream = (*object)->read(selection.range.offset, selection.range.length);

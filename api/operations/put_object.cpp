@@ -1,4 +1,5 @@
 // PutObject, DeleteObject.
+#include "api/access/request_acl.h"
 #include "api/ascii.h"
 #include "api/conditions.h"
 #include "api/http_date.h"
@@ -15,6 +16,8 @@ Task<Outcome<Response>> put_object(Call& call) {
   if (!attributes) co_return attributes.error();
   auto condition = write_condition(call);
   if (!condition) co_return condition.error();
+  auto controls = new_object_controls(call);
+  if (!controls) co_return controls.error();
   BodyNeeds needs;
   needs.length_required = true;
   needs.md5 = true;
@@ -25,7 +28,7 @@ Task<Outcome<Response>> put_object(Call& call) {
 
   storage::PutOptions options;
   options.attributes = std::move(*attributes);
-  options.controls.owner_id = call.user().id;
+  options.controls = std::move(*controls);
   options.condition = std::move(*condition);
   VerifiedBody body(call.body, std::move(*plan));
   const auto info = co_await call.store.put(call.object_key(), std::move(options), body);

@@ -1,4 +1,5 @@
 // CreateMultipartUpload, UploadPart, UploadPartCopy, AbortMultipartUpload.
+#include "api/access/request_acl.h"
 #include "api/ascii.h"
 #include "api/checksum.h"
 #include "api/copy_body.h"
@@ -87,7 +88,9 @@ Task<Outcome<Response>> create_multipart_upload(Call& call) {
   if (!attributes) co_return attributes.error();
   storage::UploadOptions options;
   options.attributes = std::move(*attributes);
-  options.controls.owner_id = call.user().id;
+  auto controls = new_object_controls(call);
+  if (!controls) co_return controls.error();
+  options.controls = std::move(*controls);
   options.initiator_id = call.user().id;
   if (auto wish = read_checksum_wish(call, options); !wish) co_return wish.error();
   const auto upload = co_await call.store.create_upload(call.object_key(), options);
