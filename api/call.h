@@ -25,7 +25,7 @@ struct Call {
   RequestTarget target;
   Identity identity;
   const Route* route = nullptr;
-  storage::BucketInfo bucket;  // of routes with needs_bucket, after the owner was checked
+  storage::BucketInfoPtr bucket;  // of routes with needs_bucket, after the owner was checked
 
   // A header; x-amz- names may stand in the query instead, where presigning clients put them.
   std::optional<std::string_view> header(std::string_view name) const {

@@ -38,9 +38,9 @@ Task<Outcome<std::unique_ptr<storage::OpenObject>>> open_copy_source(Call& call)
   if (!source) co_return source.error();
   const auto bucket = co_await call.store.bucket(source->bucket);
   if (!bucket) co_return Failure(bucket.error()).with("BucketName", source->bucket);
-  if (bucket->owner_id != call.user().id) co_return S3Error::access_denied;
+  if ((*bucket)->owner_id != call.user().id) co_return S3Error::access_denied;
   const auto expected = call.header("x-amz-source-expected-bucket-owner");
-  if (expected && *expected != bucket->owner_id) co_return S3Error::access_denied;
+  if (expected && *expected != (*bucket)->owner_id) co_return S3Error::access_denied;
 
   auto object = co_await call.store.open(*source);
   if (!object) co_return Failure(object.error()).with("Key", source->key);

@@ -172,6 +172,10 @@ S3Error error_from_store(storage::Errc code) {
     case Errc::size_mismatch:
     case Errc::checksum_type_mismatch:
       return invalid_request;
+    case Errc::version_not_found:
+      return no_such_version;
+    case Errc::object_locked:
+      return access_denied;
     case Errc::checksum_mismatch:
       return bad_digest;
     case Errc::snapshot_expired:

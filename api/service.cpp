@@ -143,7 +143,7 @@ Task<Outcome<>> Service::State::enter_bucket(Call& call) {
   if (call.anonymous()) co_return done();
   auto bucket = co_await store.bucket(call.target.bucket);
   if (!bucket) co_return bucket.error();
-  if (auto owner = check_owner(call, *bucket); !owner) co_return owner.error();
+  if (auto owner = check_owner(call, **bucket); !owner) co_return owner.error();
   call.bucket = std::move(*bucket);
   co_return done();
 }

@@ -52,11 +52,12 @@ BodyPlan::BodyPlan(metadata::MetadataStore& metadata, segment::SegmentStore& seg
   if (parts != nullptr) {
     std::uint64_t begin = 0;
     for (const records::Part& part : parts->parts()) {
-      if (part.size() > 0) blobs_.push_back({blob_id(part.blob_id()), part.blob_chunks(), begin, part.size()});
-      begin += part.size();
+      const std::uint64_t size = stored_size(part);
+      if (size > 0) blobs_.push_back({blob_id(part.blob_id()), part.blob_chunks(), begin, size});
+      begin += size;
     }
   } else if (version.blob_chunks() > 0) {
-    blobs_.push_back({blob_id(version.blob_id()), version.blob_chunks(), 0, version.size()});
+    blobs_.push_back({blob_id(version.blob_id()), version.blob_chunks(), 0, stored_size(version)});
   } else if (version.has_extent()) {
     auto chunk = std::make_shared<Chunk>();
     chunk->extents.push_back(decode(version.extent()));

@@ -7,6 +7,12 @@ namespace {
 // The next bucket id; the caller commits with the precondition added here, so that an id is given once.
 Task<Result<keys::BucketId>> next_bucket_id(ObjectStore::State& state, metadata::Transaction& transaction);
 
+bool settings_fit(const BucketInfo& bucket) {
+  std::size_t bytes = 0;
+  for (const auto& [name, text] : bucket.settings) bytes += name.size() + text.size();
+  return bytes <= kBucketSettingsBytesMax;
+}
+
 }  // namespace
 
 Task<Result<BucketRecordPtr>> ObjectStore::State::find_bucket(std::string name) {
@@ -20,11 +26,10 @@ Task<Result<BucketRecordPtr>> ObjectStore::State::find_bucket(std::string name) 
   records::Bucket row;
   Result<> parsed = parse(entry->value, row);
   if (!parsed) co_return parsed.error();
-  auto info = decode_bucket(name, row);
-  if (!info) co_return info.error();
   auto record = std::make_shared<BucketRecord>();
   record->id = row.id();
-  record->info = std::move(*info);
+  record->info = decode_bucket(name, row);
+  record->info.revision = entry->revision;
   record->revision = entry->revision;
   BucketRecordPtr found = std::move(record);
   buckets.insert(name, found, ticket);
@@ -40,11 +45,11 @@ Task<Result<>> ObjectStore::create_bucket(BucketInfo bucket) {
     metadata::Transaction transaction;
     auto id = co_await next_bucket_id(*state_, transaction);
     if (!id) co_return id.error();
+    bucket.id = *id;
+    bucket.created_ms = state_->clock.wall_ms();
+    if (!settings_fit(bucket)) co_return Errc::too_large;
     records::Bucket row;
-    row.set_id(*id);
-    row.set_owner_id(bucket.owner_id);
-    row.set_location(bucket.location);
-    row.set_created_ms(state_->clock.wall_ms());
+    encode_bucket(bucket, row);
     transaction.require_absent(keys::bucket(bucket.name));
     transaction.put(keys::bucket(bucket.name), serialize(row));
     transaction.add(keys::object_count(*id), 0);
@@ -56,10 +61,44 @@ Task<Result<>> ObjectStore::create_bucket(BucketInfo bucket) {
   co_return Errc::conflict;
 }
 
-Task<Result<BucketInfo>> ObjectStore::bucket(std::string name) {
+Task<Result<BucketInfoPtr>> ObjectStore::bucket(std::string name) {
   auto record = co_await state_->find_bucket(std::move(name));
   if (!record) co_return record.error();
-  co_return (*record)->info;
+  const BucketInfo* info = &(*record)->info;
+  co_return BucketInfoPtr(std::move(*record), info);
+}
+
+// Every write of the bucket requires the row as it saw it: none that began under the old settings commits after this did.
+Task<Result<BucketInfoPtr>> ObjectStore::change_bucket(std::string name, std::function<Result<>(BucketInfo&)> change) {
+  for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
+    auto record = co_await state_->find_bucket(name);
+    if (!record) co_return record.error();
+    const BucketInfo& before = (*record)->info;
+    BucketInfo next = before;
+    Result<> changed = change(next);
+    if (!changed) co_return changed.error();
+    const bool same_bucket = next.name == before.name && next.id == before.id && next.owner_id == before.owner_id &&
+                             next.location == before.location && next.created_ms == before.created_ms;
+    const bool lock_stands = next.object_lock ? next.versioning == Versioning::enabled : !before.object_lock;
+    const bool versions_stand = next.versioning != Versioning::off || before.versioning == Versioning::off;
+    if (!same_bucket || !lock_stands || !versions_stand) co_return Errc::invalid_argument;
+    if (!settings_fit(next)) co_return Errc::too_large;
+    records::Bucket row;
+    encode_bucket(next, row);
+    metadata::Transaction transaction;
+    transaction.require_revision(keys::bucket(name), (*record)->revision);
+    transaction.put(keys::bucket(name), serialize(row));
+    std::optional<RecordCache<BucketRecord>::Write> write;
+    write.emplace(state_->buckets, name);
+    auto revision = co_await state_->metadata.commit(std::move(transaction));
+    write.reset();
+    if (revision) {
+      next.revision = *revision;
+      co_return std::make_shared<const BucketInfo>(std::move(next));
+    }
+    if (revision.error() != Errc::conflict) co_return revision.error();
+  }
+  co_return Errc::conditional_conflict;
 }
 
 Task<Result<>> ObjectStore::remove_bucket(std::string name) {
@@ -117,9 +156,7 @@ Task<Result<BucketPage>> ObjectStore::list_buckets(std::string owner_id, std::st
         if (!page.buckets.empty()) page.next = page.buckets.back().name;
         co_return page;
       }
-      auto info = decode_bucket(*name, row);
-      if (!info) co_return info.error();
-      page.buckets.push_back(std::move(*info));
+      page.buckets.push_back(decode_bucket(*name, row));
     }
     if (!rows->next) co_return page;
     range.begin = std::move(*rows->next);

@@ -150,6 +150,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::complete_upload(ObjectKey key, std::str
     replacement.condition = options.condition;
     records::Version& version = replacement.version;
     *version.mutable_attributes() = upload->row.attributes();
+    *version.mutable_controls() = upload->row.controls();
     version.set_part_count(static_cast<std::uint32_t>(chosen->size()));
     version.set_md5(multipart_md5(*chosen));
     version.set_modified_ms(state_->clock.wall_ms());
@@ -158,12 +159,15 @@ Task<Result<ObjectInfoPtr>> ObjectStore::complete_upload(ObjectKey key, std::str
     *version.mutable_checksum() = encode(*checksum);
     replacement.parts.emplace();
     std::uint64_t size = 0;
+    std::uint64_t stored_bytes = 0;
     for (const records::Part* part : *chosen) {
       size += part->size();
+      stored_bytes += stored_size(*part);
       *replacement.parts->add_parts() = *part;
       if (part->blob_chunks() > 0) replacement.blobs.push_back(blob_id(part->blob_id()));
     }
     version.set_size(size);
+    if (stored_bytes != size) version.set_stored_size(stored_bytes);
     Result<> totals = check_totals(options, size, *checksum);
     if (!totals) co_return totals.error();
 

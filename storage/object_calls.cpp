@@ -8,7 +8,8 @@ namespace {
 
 // The stored form of a body inside its version record.
 void describe_body(const StoredBody& body, records::Version& version) {
-  version.set_size(body.size);
+  version.set_size(body.digests.client_size.value_or(body.size));
+  if (version.size() != body.size) version.set_stored_size(body.size);
   version.set_md5(body.digests.md5);
   *version.mutable_checksum() = encode(body.digests.checksum);
   describe_extents(body, version);
@@ -54,6 +55,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::put(ObjectKey key, PutOptions options, 
   describe_body(*stored, replacement.version);
   replacement.version.set_modified_ms(state_->clock.wall_ms());
   *replacement.version.mutable_attributes() = encode(options.attributes);
+  *replacement.version.mutable_controls() = encode(options.controls);
   if (!stored->inline_extent && !stored->extents.empty()) {
     state_->add_blob_rows(replacement.extra, *stored, std::string(), replacement.change);
     replacement.blobs.push_back(stored->blob);
@@ -61,7 +63,8 @@ Task<Result<ObjectInfoPtr>> ObjectStore::put(ObjectKey key, PutOptions options, 
   co_return co_await state_->replace_current(std::move(replacement));
 }
 
-Task<Result<ObjectInfoPtr>> ObjectStore::head(ObjectKey key) {
+Task<Result<ObjectInfoPtr>> ObjectStore::head(ObjectKey key, std::string version_id) {
+  if (!version_id.empty() && version_id != "null") co_return Errc::version_not_found;
   auto bucket = co_await state_->find_bucket(key.bucket);
   if (!bucket) co_return bucket.error();
   auto record = co_await state_->find_head(keys::head((*bucket)->id, key.key), key.key);
@@ -76,17 +79,18 @@ Task<Result<ObjectInfoPtr>> ObjectStore::head(ObjectKey key) {
   co_return ObjectInfoPtr(std::move(info));
 }
 
-Task<Result<>> ObjectStore::remove(ObjectKey key, RemoveCondition condition) {
-  auto bucket = co_await state_->find_bucket(key.bucket);
+Task<Result<Removed>> ObjectStore::remove(std::string bucket_name, RemoveRequest request) {
+  if (!request.version_id.empty() && request.version_id != "null") co_return Removed{};
+  auto bucket = co_await state_->find_bucket(bucket_name);
   if (!bucket) co_return bucket.error();
-  const std::string row_key = keys::head((*bucket)->id, key.key);
+  const std::string row_key = keys::head((*bucket)->id, request.key);
   const KeyLocks::Guard guard = co_await state_->locks.lock(row_key);
   for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
-    auto current = co_await state_->find_head(row_key, key.key);
+    auto current = co_await state_->find_head(row_key, request.key);
     if (!current && current.error() != Errc::not_found) co_return current.error();
-    Result<> allowed = check_remove(condition, current ? current->get() : nullptr);
+    Result<> allowed = check_remove(request.condition, current ? current->get() : nullptr);
     if (!allowed) co_return allowed.error();
-    if (!current) co_return success();
+    if (!current) co_return Removed{};
 
     metadata::Transaction transaction;
     transaction.require_revision(row_key, (*current)->revision);
@@ -94,7 +98,7 @@ Task<Result<>> ObjectStore::remove(ObjectKey key, RemoveCondition condition) {
     transaction.add(keys::object_count((*bucket)->id), -1, 0);
     upkeep::LiveChange change;
     Result<> released =
-        co_await state_->release_version(transaction, (*bucket)->id, key.key, (*current)->row.current(), {}, change);
+        co_await state_->release_version(transaction, (*bucket)->id, request.key, (*current)->row.current(), {}, change);
     if (!released) co_return released.error();
     std::optional<RecordCache<HeadRecord>::Write> write;
     write.emplace(state_->heads, row_key);
@@ -102,7 +106,7 @@ Task<Result<>> ObjectStore::remove(ObjectKey key, RemoveCondition condition) {
     write.reset();
     if (revision) {
       state_->live_counters.apply(change);
-      co_return success();
+      co_return Removed{};
     }
     if (revision.error() != Errc::conflict) co_return revision.error();
   }
@@ -119,8 +123,9 @@ struct PreparedRemove {
 
 }  // namespace
 
-Task<std::vector<Result<>>> ObjectStore::remove_many(std::string bucket_name, std::vector<RemoveRequest> requests) {
-  std::vector<Result<>> results(requests.size(), success());
+Task<std::vector<Result<Removed>>> ObjectStore::remove_many(std::string bucket_name,
+                                                            std::vector<RemoveRequest> requests) {
+  std::vector<Result<Removed>> results(requests.size(), Removed{});
   auto bucket = co_await state_->find_bucket(bucket_name);
   if (!bucket) {
     results.assign(requests.size(), bucket.error());
@@ -178,13 +183,13 @@ Task<std::vector<Result<>>> ObjectStore::remove_many(std::string bucket_name, st
     }
   }
   for (const std::size_t i : alone) {
-    ObjectKey key{bucket_name, requests[i].key};
-    results[i] = co_await remove(std::move(key), requests[i].condition);
+    results[i] = co_await remove(bucket_name, requests[i]);
   }
   co_return results;
 }
 
-Task<Result<>> ObjectStore::set_tags(ObjectKey key, NameValues tags) {
+Task<Result<ObjectInfoPtr>> ObjectStore::change(ObjectKey key, std::string version_id, VersionChange change) {
+  if (!version_id.empty() && version_id != "null") co_return Errc::version_not_found;
   auto bucket = co_await state_->find_bucket(key.bucket);
   if (!bucket) co_return bucket.error();
   const std::string row_key = keys::head((*bucket)->id, key.key);
@@ -192,16 +197,26 @@ Task<Result<>> ObjectStore::set_tags(ObjectKey key, NameValues tags) {
   for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
     auto current = co_await state_->find_head(row_key, key.key);
     if (!current) co_return current.error();
+    const ObjectInfo& info = *(*current)->info;
+    Changeable next{info.attributes.tags, info.controls};
+    Result<> changed = change(info, next);
+    if (!changed) co_return changed.error();
     records::Head head = (*current)->row;
-    encode_tags(tags, *head.mutable_current()->mutable_attributes());
+    encode_tags(next.tags, *head.mutable_current()->mutable_attributes());
+    *head.mutable_current()->mutable_controls() = encode(next.controls);
     metadata::Transaction transaction;
     transaction.require_revision(row_key, (*current)->revision);
-    transaction.put(row_key, serialize(head));
-    std::optional<RecordCache<HeadRecord>::Write> write;
-    write.emplace(state_->heads, row_key);
+    std::string value = serialize(head);
+    transaction.put(row_key, value);
+    RecordCache<HeadRecord>::Write write(state_->heads, row_key);
     auto revision = co_await state_->metadata.commit(std::move(transaction));
-    write.reset();
-    if (revision) co_return success();
+    if (revision) {
+      auto record = decode_head(key.key, metadata::Entry{row_key, std::move(value), *revision});
+      if (!record) co_return record.error();
+      ObjectInfoPtr after = (*record)->info;
+      write.finish(std::move(*record));
+      co_return after;
+    }
     if (revision.error() != Errc::conflict) co_return revision.error();
   }
   co_return Errc::conditional_conflict;

@@ -13,6 +13,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -78,9 +80,28 @@ struct Attributes {
   NameValues tags;
 };
 
+enum class RetentionMode : std::uint8_t { none = 0, governance = 1, compliance = 2 };
+
+// What keeps a version from being removed, whoever asks (object lock).
+struct Lock {
+  RetentionMode mode = RetentionMode::none;
+  std::int64_t retain_until_ms = 0;
+  bool legal_hold = false;
+  friend bool operator==(const Lock&, const Lock&) = default;
+};
+
+// What belongs to one version and never to its copies. Texts are opaque here and empty where api/ has nothing to say.
+struct Controls {
+  std::string owner_id;    // who wrote it
+  std::string acl;
+  Lock lock;
+  std::string encryption;  // how the stored bytes were made of the client's, with the wrapped key
+};
+
 struct PartInfo {
   std::uint32_t number = 0;
-  std::uint64_t size = 0;
+  std::uint64_t size = 0;         // as clients see it
+  std::uint64_t stored_size = 0;  // bytes of its body here: more than `size` if it is encrypted
   std::string etag;  // 32 hex digits
   Checksum checksum;
   std::int64_t modified_ms = 0;
@@ -89,11 +110,15 @@ struct PartInfo {
 // One version of an object as clients see it. Immutable and shared.
 struct ObjectInfo {
   std::string key;
-  std::uint64_t size = 0;
+  std::uint64_t size = 0;         // as clients see it
+  std::uint64_t stored_size = 0;  // bytes of its body here, which OpenObject::read() counts in
   std::string etag;  // without quotes: 32 hex digits, of multipart objects followed by -N
   std::int64_t modified_ms = 0;
-  std::string version_id;  // "null" for an object of a bucket that was never versioned
+  std::string version_id;      // "null" for what was written while the bucket had no versioning, or had it suspended
+  bool delete_marker = false;  // says that the key is removed: no body, no attributes
+  bool current = true;         // no later version of the key exists (listings of versions)
   Attributes attributes;
+  Controls controls;
   Checksum checksum;             // algorithm none: no checksum stored
   std::vector<PartInfo> parts;   // ascending; empty unless made by Complete
 };
@@ -103,6 +128,8 @@ using ObjectInfoPtr = std::shared_ptr<const ObjectInfo>;
 struct BodyDigests {
   std::string md5;    // 16 raw bytes: the ETag of a single PUT, the part's ETag of a part
   Checksum checksum;  // algorithm none: do not store one
+  // What the client sent, where the bytes stored are others (encryption). nullopt: as many as were read.
+  std::optional<std::uint64_t> client_size;
 };
 
 class BodySource : public ByteSource {
@@ -123,6 +150,7 @@ struct WriteCondition {
 
 struct PutOptions {
   Attributes attributes;
+  Controls controls;
   WriteCondition condition;
 };
 
@@ -134,22 +162,53 @@ struct RemoveCondition {
 
 struct RemoveRequest {
   std::string key;
+  std::string version_id;  // empty: the key. With versioning that leaves a delete marker, without it removes the object
   RemoveCondition condition;
+  bool bypass_governance = false;  // governance retention does not stop it
 };
+
+struct Removed {
+  bool delete_marker = false;  // one was left, or the version removed was one
+  std::string version_id;      // of the marker left or the version removed; empty in a bucket without versioning
+};
+
+// What can be changed of a version that stands.
+struct Changeable {
+  NameValues tags;
+  Controls controls;
+};
+// Gets the version as it is, and changes what shall be otherwise; an error leaves all as it was. May be called again after a
+// race, and on any thread.
+using VersionChange = std::function<Result<>(const ObjectInfo& version, Changeable& next)>;
 
 struct CopyOptions {
   // Replaced wholesale where given, else taken from the source.
   std::optional<Attributes> attributes;  // its tags are ignored
   std::optional<NameValues> tags;
+  Controls controls;  // of the copy. `encryption` speaks of the source's bytes, which are shared
   WriteCondition condition;
 };
+
+enum class Versioning : std::uint8_t { off = 0, enabled = 1, suspended = 2 };
+
+inline constexpr std::size_t kBucketSettingsBytesMax = 512 * 1024;  // of all of a bucket together
 
 struct BucketInfo {
   std::string name;
   std::string owner_id;
   std::string location;  // as given at creation; empty for the store's own region
   std::int64_t created_ms = 0;
+  Versioning versioning = Versioning::off;
+  bool object_lock = false;  // needs versioning, and is never taken back
+  // Bounds of what the bucket holds, all versions counted; 0: none. Errc::bound_exceeded for a write that would pass one.
+  std::uint64_t quota_bytes = 0;
+  std::uint64_t quota_objects = 0;
+  // What api/ keeps with a bucket, by name ("policy", "cors", ...). Texts of its own making, opaque here.
+  std::map<std::string, std::string, std::less<>> settings;
+  std::uint64_t id = 0;        // never given again, unlike the name
+  std::uint64_t revision = 0;  // another one after each change: what caches of parsed settings compare
 };
+using BucketInfoPtr = std::shared_ptr<const BucketInfo>;
 
 struct BucketPage {
   std::vector<BucketInfo> buckets;   // by name
@@ -170,8 +229,25 @@ struct ObjectPage {
   std::string next_after;  // if truncated: the last key or common prefix of this page
 };
 
+struct VersionListOptions {
+  std::string prefix;
+  std::string delimiter;
+  std::string key_after;         // versions of keys > key_after, and of key_after those older than version_after
+  std::string version_id_after;  // empty: none of key_after
+  std::uint32_t entries_max = kListEntriesMax;  // versions, markers and common prefixes
+};
+
+struct VersionPage {
+  std::vector<ObjectInfoPtr> versions;  // by key, newest first; markers too. Of attributes the storage class only, no parts
+  std::vector<std::string> common_prefixes;
+  bool truncated = false;
+  std::string next_key;         // if truncated: the last entry of this page
+  std::string next_version_id;  // empty when that was a common prefix
+};
+
 struct UploadOptions {
   Attributes attributes;
+  Controls controls;  // of the object to be
   ChecksumAlgorithm algorithm = ChecksumAlgorithm::none;  // declared at Create
   ChecksumType type = ChecksumType::composite;
   std::string initiator_id;
@@ -251,7 +327,7 @@ class OpenObject {
 
 // A bucket and one of its small objects as they lie in memory.
 struct CachedObject {
-  std::shared_ptr<const BucketInfo> bucket;
+  BucketInfoPtr bucket;
   ObjectInfoPtr info;
   ObjectReader::Chunk bytes;  // all of the body
 };
@@ -281,30 +357,37 @@ class ObjectStore {
 
   // --- Buckets. Errors: bucket_exists, bucket_not_found, bucket_not_empty.
   Task<Result<>> create_bucket(BucketInfo bucket);
-  Task<Result<BucketInfo>> bucket(std::string name);
+  Task<Result<BucketInfoPtr>> bucket(std::string name);
+  // Changes what `change` changes; name, owner, location, id and time of creation stay. An error of `change` leaves all as it was.
+  // `change` may be called again after a race. Errors: its own, too_large (settings), invalid_argument.
+  Task<Result<BucketInfoPtr>> change_bucket(std::string name, std::function<Result<>(BucketInfo&)> change);
   Task<Result<>> remove_bucket(std::string name);  // open uploads do not stop it; they end with it
   // At most `limit` buckets with name > after, with `prefix`, owned by `owner_id` (empty: any).
   Task<Result<BucketPage>> list_buckets(std::string owner_id, std::string prefix, std::string after,
                                         std::uint32_t limit);
 
   // --- Objects. Every call that names a bucket may fail with bucket_not_found.
+  // `version_id`, here and below: empty for the current version, "null", or an id. Errc::version_not_found for an id that is
+  // not there. A version that is a delete marker is returned as such (`info().delete_marker`): what that means is the caller's.
   // The PUT. The body is not read when the bucket is absent or the condition already fails.
   Task<Result<ObjectInfoPtr>> put(ObjectKey key, PutOptions options, BodySource& body);
-  Task<Result<ObjectInfoPtr>> head(ObjectKey key);                   // not_found
-  Task<Result<std::unique_ptr<OpenObject>>> open(ObjectKey key);     // not_found
+  Task<Result<ObjectInfoPtr>> head(ObjectKey key, std::string version_id = {});                // not_found
+  Task<Result<std::unique_ptr<OpenObject>>> open(ObjectKey key, std::string version_id = {});  // not_found
   // The same for what needs neither the metadata store nor a drive, at once; nullopt says nothing about the key.
+  // Current versions only, never a marker.
   std::optional<CachedObject> open_cached(std::string_view bucket, std::string_view key);
-  // Succeeds for an absent key too, unless a condition is given: if_match on an absent key succeeds (204),
-  // a size or time condition on one fails with precondition_failed.
-  Task<Result<>> remove(ObjectKey key, RemoveCondition condition);
+  // Succeeds for an absent key or version too, unless a condition is given: if_match on an absent key succeeds (204),
+  // a size or time condition on one fails with precondition_failed. Errc::object_locked: the version is protected.
+  Task<Result<Removed>> remove(std::string bucket, RemoveRequest request);
   // Up to 1,000 keys in few transactions; one result a request, in order.
-  Task<std::vector<Result<>>> remove_many(std::string bucket, std::vector<RemoveRequest> requests);
+  Task<std::vector<Result<Removed>>> remove_many(std::string bucket, std::vector<RemoveRequest> requests);
   // Makes `target` a copy of the opened version. Large bodies are shared, not copied. Errc::not_found: the source was
   // replaced or removed since it was opened; open it again.
   Task<Result<ObjectInfoPtr>> copy(const OpenObject& source, ObjectKey target, CopyOptions options);
-  // Replaces the tags of the current version; its modification time stays.
-  Task<Result<>> set_tags(ObjectKey key, NameValues tags);
-  Task<Result<ObjectPage>> list(std::string bucket, ListOptions options);
+  // Changes a version in place; its modification time stays. not_found, and what `change` says.
+  Task<Result<ObjectInfoPtr>> change(ObjectKey key, std::string version_id, VersionChange change);
+  Task<Result<ObjectPage>> list(std::string bucket, ListOptions options);  // current versions that are no markers
+  Task<Result<VersionPage>> list_versions(std::string bucket, VersionListOptions options);
 
   // --- Multipart uploads. upload_not_found for an id that never was, was aborted or belongs to another key.
   Task<Result<UploadInfo>> create_upload(ObjectKey key, UploadOptions options);

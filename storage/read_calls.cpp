@@ -104,7 +104,8 @@ std::optional<CachedObject> ObjectStore::open_cached(std::string_view bucket, st
   return object;
 }
 
-Task<Result<std::unique_ptr<OpenObject>>> ObjectStore::open(ObjectKey key) {
+Task<Result<std::unique_ptr<OpenObject>>> ObjectStore::open(ObjectKey key, std::string version_id) {
+  if (!version_id.empty() && version_id != "null") co_return Errc::version_not_found;
   auto bucket = co_await state_->find_bucket(key.bucket);
   if (!bucket) co_return bucket.error();
   const std::string row_key = keys::head((*bucket)->id, key.key);
@@ -171,6 +172,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::copy(const OpenObject& source, ObjectKe
     *to.mutable_attributes()->mutable_tags() = old.tags();
   }
   if (options.tags) encode_tags(*options.tags, *to.mutable_attributes());
+  *to.mutable_controls() = encode(options.controls);
 
   std::vector<segment::SegmentPin> pins;
   if (from.has_extent()) {

@@ -95,6 +95,34 @@ Attributes decode(const records::Attributes& row) {
   return attributes;
 }
 
+records::Controls encode(const Controls& controls) {
+  records::Controls row;
+  row.set_owner_id(controls.owner_id);
+  row.set_acl(controls.acl);
+  row.set_retention_mode(static_cast<std::uint32_t>(controls.lock.mode));
+  row.set_retain_until_ms(controls.lock.retain_until_ms);
+  row.set_legal_hold(controls.lock.legal_hold);
+  row.set_encryption(controls.encryption);
+  return row;
+}
+
+Controls decode(const records::Controls& row) {
+  Controls controls;
+  controls.owner_id = row.owner_id();
+  controls.acl = row.acl();
+  controls.lock.mode = static_cast<RetentionMode>(row.retention_mode());
+  controls.lock.retain_until_ms = row.retain_until_ms();
+  controls.lock.legal_hold = row.legal_hold();
+  controls.encryption = row.encryption();
+  return controls;
+}
+
+std::uint64_t stored_size(const records::Version& version) {
+  return version.stored_size() > 0 ? version.stored_size() : version.size();
+}
+
+std::uint64_t stored_size(const records::Part& part) { return part.stored_size() > 0 ? part.stored_size() : part.size(); }
+
 records::Checksum encode(const Checksum& checksum) {
   records::Checksum row;
   row.set_algorithm(static_cast<std::uint32_t>(checksum.algorithm));
@@ -115,6 +143,7 @@ PartInfo decode(const records::Part& row) {
   PartInfo part;
   part.number = row.number();
   part.size = row.size();
+  part.stored_size = stored_size(row);
   part.etag = hex(row.md5());
   part.checksum = decode(row.checksum());
   part.modified_ms = row.modified_ms();
@@ -127,6 +156,7 @@ UploadInfo decode(const std::string& key, const std::string& upload_id, const re
   upload.upload_id = upload_id;
   upload.initiated_ms = row.initiated_ms();
   upload.options.attributes = decode(row.attributes());
+  upload.options.controls = decode(row.controls());
   upload.options.algorithm = static_cast<ChecksumAlgorithm>(row.algorithm());
   upload.options.type = static_cast<ChecksumType>(row.type());
   upload.options.initiator_id = row.initiator_id();
@@ -137,18 +167,22 @@ ObjectInfo listed_info(std::string key, const records::Version& version) {
   ObjectInfo info;
   info.key = std::move(key);
   info.size = version.size();
+  info.stored_size = stored_size(version);
+  info.delete_marker = version.delete_marker();
   info.etag = hex(version.md5());
   if (version.part_count() > 0) info.etag += '-' + std::to_string(version.part_count());
   info.modified_ms = version.modified_ms();
   info.version_id = version.version_id().empty() ? "null" : version.version_id();
   info.attributes.storage_class = version.attributes().storage_class();
   info.checksum = decode(version.checksum());
+  info.controls.owner_id = version.controls().owner_id();
   return info;
 }
 
 ObjectInfo object_info(const std::string& key, const records::Version& version) {
   ObjectInfo info = listed_info(key, version);
   info.attributes = decode(version.attributes());
+  info.controls = decode(version.controls());
   return info;
 }
 
@@ -161,13 +195,31 @@ Result<HeadRecordPtr> decode_head(const std::string& key, const metadata::Entry&
   return HeadRecordPtr(std::move(record));
 }
 
-Result<BucketInfo> decode_bucket(const std::string& name, const records::Bucket& row) {
+BucketInfo decode_bucket(const std::string& name, const records::Bucket& row) {
   BucketInfo bucket;
   bucket.name = name;
+  bucket.id = row.id();
   bucket.owner_id = row.owner_id();
   bucket.location = row.location();
   bucket.created_ms = row.created_ms();
+  bucket.versioning = static_cast<Versioning>(row.versioning());
+  bucket.object_lock = row.object_lock();
+  bucket.quota_bytes = row.quota_bytes();
+  bucket.quota_objects = row.quota_objects();
+  for (const auto& [setting, text] : row.settings()) bucket.settings.emplace(setting, text);
   return bucket;
+}
+
+void encode_bucket(const BucketInfo& bucket, records::Bucket& row) {
+  row.set_id(bucket.id);
+  row.set_owner_id(bucket.owner_id);
+  row.set_location(bucket.location);
+  row.set_created_ms(bucket.created_ms);
+  row.set_versioning(static_cast<std::uint32_t>(bucket.versioning));
+  row.set_object_lock(bucket.object_lock);
+  row.set_quota_bytes(bucket.quota_bytes);
+  row.set_quota_objects(bucket.quota_objects);
+  for (const auto& [setting, text] : bucket.settings) (*row.mutable_settings())[setting] = text;
 }
 
 }  // namespace storage

@@ -32,7 +32,9 @@ ObjectInfo object_info(const std::string& key, const records::Version& version);
 // The same without its attributes but the storage class: what a listing shows.
 ObjectInfo listed_info(std::string key, const records::Version& version);
 
-Result<BucketInfo> decode_bucket(const std::string& name, const records::Bucket& row);
+BucketInfo decode_bucket(const std::string& name, const records::Bucket& row);
+// All but the name; `id` too.
+void encode_bucket(const BucketInfo& bucket, records::Bucket& row);
 
 records::Extent encode(const segment::Extent& extent);
 segment::Extent decode(const records::Extent& row);
@@ -42,6 +44,11 @@ records::Checksum encode(const Checksum& checksum);
 Checksum decode(const records::Checksum& row);
 PartInfo decode(const records::Part& row);
 UploadInfo decode(const std::string& key, const std::string& upload_id, const records::Upload& row);
+records::Controls encode(const Controls& controls);
+Controls decode(const records::Controls& row);
+// Bytes of the body as stored.
+std::uint64_t stored_size(const records::Version& version);
+std::uint64_t stored_size(const records::Part& part);
 void encode_tags(const NameValues& tags, records::Attributes& row);
 
 segment::BlobId blob_id(const std::string& bytes);  // 16 bytes, else all zero

@@ -44,8 +44,6 @@ Task<Result<std::vector<ObjectStore::State::PartRow>>> ObjectStore::State::load_
 
 Task<Result<UploadInfo>> ObjectStore::create_upload(ObjectKey key, UploadOptions options) {
   if (key.key.empty() || key.key.size() > kKeyBytesMax) co_return Errc::invalid_argument;
-  auto bucket = co_await state_->find_bucket(key.bucket);
-  if (!bucket) co_return bucket.error();
   UploadInfo upload;
   upload.key = key.key;
   upload.initiated_ms = state_->clock.wall_ms();
@@ -54,15 +52,22 @@ Task<Result<UploadInfo>> ObjectStore::create_upload(ObjectKey key, UploadOptions
   records::Upload row;
   row.set_initiated_ms(upload.initiated_ms);
   *row.mutable_attributes() = encode(options.attributes);
+  *row.mutable_controls() = encode(options.controls);
   row.set_algorithm(static_cast<std::uint32_t>(options.algorithm));
   row.set_type(static_cast<std::uint32_t>(options.type));
   row.set_initiator_id(options.initiator_id);
-  metadata::Transaction transaction;
-  transaction.require_revision(keys::bucket(key.bucket), (*bucket)->revision);
-  transaction.put(keys::upload((*bucket)->id, key.key, upload.upload_id), serialize(row));
-  auto revision = co_await state_->metadata.commit(std::move(transaction));
-  if (!revision) co_return revision.error() == Errc::conflict ? Error(Errc::bucket_not_found) : revision.error();
-  co_return upload;
+  const std::string value = serialize(row);
+  for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
+    auto bucket = co_await state_->find_bucket(key.bucket);
+    if (!bucket) co_return bucket.error();
+    metadata::Transaction transaction;
+    transaction.require_revision(keys::bucket(key.bucket), (*bucket)->revision);
+    transaction.put(keys::upload((*bucket)->id, key.key, upload.upload_id), value);
+    auto revision = co_await state_->metadata.commit(std::move(transaction));
+    if (revision) co_return upload;
+    if (revision.error() != Errc::conflict) co_return revision.error();
+  }
+  co_return Errc::conditional_conflict;
 }
 
 Task<Result<UploadInfo>> ObjectStore::upload(ObjectKey key, std::string upload_id) {
@@ -87,7 +92,8 @@ Task<Result<PartInfo>> ObjectStore::put_part(ObjectKey key, std::string upload_i
 
   records::Part part;
   part.set_number(number);
-  part.set_size(stored->size);
+  part.set_size(stored->digests.client_size.value_or(stored->size));
+  if (part.size() != stored->size) part.set_stored_size(stored->size);
   part.set_md5(stored->digests.md5);
   *part.mutable_checksum() = encode(stored->digests.checksum);
   if (!stored->extents.empty()) {

@@ -49,12 +49,12 @@ Task<Outcome<Response>> get_acl(Call& call) {
   if (auto exists = co_await check_object_exists(call); !exists) co_return exists.error();
   XmlWriter xml;
   xml.open_root("AccessControlPolicy");
-  write_owner(xml, "Owner", call.options, call.bucket.owner_id);
+  write_owner(xml, "Owner", call.options, call.bucket->owner_id);
   xml.open("AccessControlList");
   xml.open("Grant");
   xml.open_with("Grantee",
                 "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"");
-  xml.element("ID", call.bucket.owner_id);
+  xml.element("ID", call.bucket->owner_id);
   xml.element("DisplayName", call.user().name);
   xml.close("Grantee");
   xml.element("Permission", "FULL_CONTROL");
@@ -78,7 +78,7 @@ Task<Outcome<Response>> put_acl(Call& call) {
     co_return policy.error();
   }
   if (!policy->name.empty()) {
-    if (auto checked = check_policy(*policy, call.bucket.owner_id); !checked) co_return checked.error();
+    if (auto checked = check_policy(*policy, call.bucket->owner_id); !checked) co_return checked.error();
   }
   co_return empty_response(200);
 }

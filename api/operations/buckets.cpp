@@ -99,7 +99,7 @@ Task<Outcome<Response>> create_bucket(Call& call) {
 
   const auto existing = co_await call.store.bucket(call.target.bucket);
   if (!existing) co_return existing.error();
-  if (existing->owner_id != call.user().id) {
+  if ((*existing)->owner_id != call.user().id) {
     co_return Failure(S3Error::bucket_already_exists).with("BucketName", call.target.bucket);
   }
   // The oldest region has always answered its owner with success; the others never did.
@@ -110,7 +110,7 @@ Task<Outcome<Response>> create_bucket(Call& call) {
 Task<Outcome<Response>> head_bucket(Call& call) {
   Response response;
   response.head_only = true;
-  response.add_header("x-amz-bucket-region", location_of(call, call.bucket));
+  response.add_header("x-amz-bucket-region", location_of(call, *call.bucket));
   response.add_header("x-amz-access-point-alias", "false");
   co_return response;
 }
@@ -125,8 +125,8 @@ Task<Outcome<Response>> get_bucket_location(Call& call) {
   XmlWriter xml;
   xml.open_root("LocationConstraint");
   // us-east-1 is spelt as nothing, unless its bucket was made with the name said aloud.
-  std::string_view location = location_of(call, call.bucket);
-  if (call.bucket.location.empty() && location == "us-east-1") location = {};
+  std::string_view location = location_of(call, *call.bucket);
+  if (call.bucket->location.empty() && location == "us-east-1") location = {};
   xml.text(location);
   xml.close("LocationConstraint");
   co_return xml_response(xml);

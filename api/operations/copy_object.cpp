@@ -49,6 +49,7 @@ Outcome<CopyPlan> plan_copy(const Call& call, const storage::ObjectInfo& source)
   }
   auto condition = write_condition(call);
   if (!condition) return condition.error();
+  plan.options.controls.owner_id = call.user().id;
   plan.options.condition = std::move(*condition);
   if (const auto name = call.header("x-amz-checksum-algorithm")) {
     plan.algorithm = checksum_by_name(*name);
@@ -68,6 +69,7 @@ Task<storage::Result<storage::ObjectInfoPtr>> copy_through(Call& call, storage::
   storage::PutOptions options;
   options.attributes = plan.options.attributes.value_or(source.info()->attributes);
   options.attributes.tags = plan.options.tags.value_or(source.info()->attributes.tags);
+  options.controls = std::move(plan.options.controls);
   options.condition = std::move(plan.options.condition);
   const ByteRange whole{0, source.info()->size};
   CopyBody body(source, whole, *plan.algorithm);

@@ -99,9 +99,12 @@ Task<Outcome<Response>> delete_objects(Call& call) {
 
   std::vector<storage::RemoveRequest> removals;
   for (const Entry& entry : request->entries) {
-    if (!entry.refused) removals.push_back({entry.key, entry.condition});
+    if (entry.refused) continue;
+    storage::RemoveRequest& removal = removals.emplace_back();
+    removal.key = entry.key;
+    removal.condition = entry.condition;
   }
-  std::vector<storage::Result<>> results;
+  std::vector<storage::Result<storage::Removed>> results;
   if (!removals.empty()) results = co_await call.store.remove_many(call.target.bucket, std::move(removals));
 
   XmlWriter xml;
@@ -112,7 +115,7 @@ Task<Outcome<Response>> delete_objects(Call& call) {
       write_error(xml, entry, *entry.refused);
       continue;
     }
-    const storage::Result<>& result = results.at(next++);
+    const storage::Result<storage::Removed>& result = results.at(next++);
     if (!result) {
       write_error(xml, entry, Failure(result.error()));
     } else if (!request->quiet) {

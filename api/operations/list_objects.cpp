@@ -57,7 +57,7 @@ void write_object(XmlWriter& xml, const Call& call, const ListEncoder& encoder,
     xml.element("ChecksumType", checksum_type_name(info.checksum.type));
   }
   xml.element("Size", info.size);
-  if (owner) write_owner(xml, "Owner", call.options, call.bucket.owner_id);
+  if (owner) write_owner(xml, "Owner", call.options, call.bucket->owner_id);
   xml.element("StorageClass", info.attributes.storage_class.empty()
                                   ? std::string_view("STANDARD")
                                   : std::string_view(info.attributes.storage_class));
@@ -184,7 +184,7 @@ Task<Outcome<Response>> list_object_versions(Call& call) {
     xml.element("LastModified", iso_date(object->modified_ms));
     xml.etag(object->etag);
     xml.element("Size", object->size);
-    write_owner(xml, "Owner", call.options, call.bucket.owner_id);
+    write_owner(xml, "Owner", call.options, call.bucket->owner_id);
     xml.element("StorageClass", "STANDARD");
     xml.close("Version");
   }

@@ -38,7 +38,7 @@ Task<Outcome<Response>> list_parts(Call& call) {
   encoder->element(xml, "Key", call.target.key);
   xml.element("UploadId", *id);
   write_owner(xml, "Initiator", call.options, page->upload.options.initiator_id);
-  write_owner(xml, "Owner", call.options, call.bucket.owner_id);
+  write_owner(xml, "Owner", call.options, call.bucket->owner_id);
   xml.element("StorageClass", storage_class(page->upload.options));
   write_checksum_wish(xml, page->upload.options);
   xml.element("PartNumberMarker", std::uint64_t{*marker});
@@ -95,7 +95,7 @@ Task<Outcome<Response>> list_multipart_uploads(Call& call) {
     encoder->element(xml, "Key", upload.key);
     xml.element("UploadId", upload.upload_id);
     write_owner(xml, "Initiator", call.options, upload.options.initiator_id);
-    write_owner(xml, "Owner", call.options, call.bucket.owner_id);
+    write_owner(xml, "Owner", call.options, call.bucket->owner_id);
     xml.element("StorageClass", storage_class(upload.options));
     xml.element("Initiated", iso_date(upload.initiated_ms));
     write_checksum_wish(xml, upload.options);

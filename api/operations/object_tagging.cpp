@@ -6,6 +6,19 @@
 #include "api/xml_writer.h"
 
 namespace api {
+namespace {
+
+Task<Outcome<Response>> set_tags(Call& call, storage::NameValues tags, unsigned status) {
+  const storage::VersionChange change = [&tags](const storage::ObjectInfo&, storage::Changeable& next) {
+    next.tags = tags;
+    return storage::success();
+  };
+  const auto changed = co_await call.store.change(call.object_key(), {}, change);
+  if (!changed) co_return changed.error();
+  co_return empty_response(status);
+}
+
+}  // namespace
 
 Task<Outcome<Response>> get_object_tagging(Call& call) {
   if (auto version = check_version(call); !version) co_return version.error();
@@ -25,17 +38,12 @@ Task<Outcome<Response>> put_object_tagging(Call& call) {
   if (!document) co_return document.error();
   auto tags = parse_tagging(*document);
   if (!tags) co_return tags.error();
-  const auto set = co_await call.store.set_tags(call.object_key(), std::move(*tags));
-  if (!set) co_return set.error();
-  co_return empty_response(200);
+  co_return co_await set_tags(call, std::move(*tags), 200);
 }
 
 Task<Outcome<Response>> delete_object_tagging(Call& call) {
   if (auto version = check_version(call); !version) co_return version.error();
-  storage::NameValues none;
-  const auto set = co_await call.store.set_tags(call.object_key(), std::move(none));
-  if (!set) co_return set.error();
-  co_return empty_response(204);
+  co_return co_await set_tags(call, storage::NameValues(), 204);
 }
 
 }  // namespace api

@@ -25,6 +25,7 @@ Task<Outcome<Response>> put_object(Call& call) {
 
   storage::PutOptions options;
   options.attributes = std::move(*attributes);
+  options.controls.owner_id = call.user().id;
   options.condition = std::move(*condition);
   VerifiedBody body(call.body, std::move(*plan));
   const auto info = co_await call.store.put(call.object_key(), std::move(options), body);
@@ -60,7 +61,10 @@ Task<Outcome<Response>> delete_object(Call& call) {
   if (auto version = check_version(call); !version) co_return version.error();
   auto condition = remove_condition(call);
   if (!condition) co_return condition.error();
-  const auto removed = co_await call.store.remove(call.object_key(), std::move(*condition));
+  storage::RemoveRequest request;
+  request.key = call.target.key;
+  request.condition = std::move(*condition);
+  const auto removed = co_await call.store.remove(call.target.bucket, std::move(request));
   if (!removed) co_return removed.error();
   co_return empty_response(204);
 }

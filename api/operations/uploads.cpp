@@ -87,6 +87,7 @@ Task<Outcome<Response>> create_multipart_upload(Call& call) {
   if (!attributes) co_return attributes.error();
   storage::UploadOptions options;
   options.attributes = std::move(*attributes);
+  options.controls.owner_id = call.user().id;
   options.initiator_id = call.user().id;
   if (auto wish = read_checksum_wish(call, options); !wish) co_return wish.error();
   const auto upload = co_await call.store.create_upload(call.object_key(), options);

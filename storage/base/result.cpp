@@ -39,6 +39,8 @@ class StoreCategory final : public boost::system::error_category {
       case Errc::size_mismatch: return "size mismatch";
       case Errc::checksum_mismatch: return "checksum mismatch";
       case Errc::checksum_type_mismatch: return "checksum type mismatch";
+      case Errc::version_not_found: return "no such version";
+      case Errc::object_locked: return "the version is locked";
     }
     return "unknown error";
   }

@@ -40,6 +40,8 @@ enum class Errc {
   size_mismatch,           // x-amz-mp-object-size and the like differ from what is stored
   checksum_mismatch,       // Complete: a checksum sent differs from the one stored or computed
   checksum_type_mismatch,  // Complete or UploadPart: another algorithm or type than Create declared
+  version_not_found,       // no version of the key has that id
+  object_locked,           // the version is under retention or a legal hold
 };
 
 const boost::system::error_category& store_category() noexcept;

@@ -169,9 +169,19 @@ bool SimulatedStore::run_until(const std::function<bool()>& done) {
 
 Result<> SimulatedStore::collect(segment::SegmentId segment) { return run(collector_->rewrite(segment)); }
 
-Result<> SimulatedStore::remove(std::string bucket, std::string key) {
-  ObjectKey name{std::move(bucket), std::move(key)};
-  return run(objects_->remove(std::move(name), RemoveCondition{}));
+Result<Removed> SimulatedStore::remove(std::string bucket, std::string key, RemoveCondition condition) {
+  RemoveRequest request;
+  request.key = std::move(key);
+  request.condition = std::move(condition);
+  return run(objects_->remove(std::move(bucket), std::move(request)));
+}
+
+Result<ObjectInfoPtr> SimulatedStore::set_tags(ObjectKey key, NameValues tags) {
+  const VersionChange change = [&tags](const ObjectInfo&, Changeable& next) {
+    next.tags = tags;
+    return success();
+  };
+  return run(objects_->change(std::move(key), {}, change));
 }
 
 Result<ObjectInfoPtr> SimulatedStore::put(std::string bucket, std::string key, std::string bytes) {

@@ -89,7 +89,8 @@ class SimulatedStore {
   // Lets everything in the background run until `done` holds. False when nothing is left to run.
   bool run_until(const std::function<bool()>& done);
   storage::Result<> collect(storage::segment::SegmentId segment);
-  storage::Result<> remove(std::string bucket, std::string key);
+  storage::Result<storage::Removed> remove(std::string bucket, std::string key, storage::RemoveCondition condition = {});
+  storage::Result<storage::ObjectInfoPtr> set_tags(storage::ObjectKey key, storage::NameValues tags);
 
   // Shorthands. A read gives the content, or the error's message between angle brackets.
   storage::Result<storage::ObjectInfoPtr> put(std::string bucket, std::string key, std::string bytes);

@@ -80,7 +80,7 @@ class Script {
   }
   bool remove(const std::string& key) {
     ObjectKey name{"b", key};
-    return settle(key, std::nullopt, store_.run(store_.objects().remove(name, RemoveCondition{})).has_value());
+    return settle(key, std::nullopt, store_.remove(name.bucket, name.key).has_value());
   }
   bool copy(const std::string& from, const std::string& to) {
     ObjectKey source_name{"b", from};
@@ -93,7 +93,7 @@ class Script {
   bool tag(const std::string& key) {
     ObjectKey name{"b", key};
     NameValues tags{{"class", "cat"}};
-    return store_.run(store_.objects().set_tags(name, tags)).has_value() && store_.disks().powered();
+    return store_.set_tags(name, tags).has_value() && store_.disks().powered();
   }
   bool multipart(const std::string& key) {
     ObjectKey name{"b", key};

@@ -41,14 +41,18 @@ Task<> put_one(ObjectStore& store, std::string key, std::string bytes, bool& don
 }
 
 Task<> remove_one(ObjectStore& store, std::string key, bool& done) {
-  ObjectKey name{"b", std::move(key)};
-  done = (co_await store.remove(std::move(name), RemoveCondition{})).has_value();
+  RemoveRequest request;
+  request.key = std::move(key);
+  done = (co_await store.remove("b", std::move(request))).has_value();
 }
 
 Task<> tag_one(ObjectStore& store, std::string key, std::string value, bool& done) {
   ObjectKey name{"b", std::move(key)};
-  NameValues tags{{"n", std::move(value)}};
-  done = (co_await store.set_tags(std::move(name), std::move(tags))).has_value();
+  const VersionChange change = [&value](const ObjectInfo&, Changeable& next) {
+    next.tags = {{"n", value}};
+    return success();
+  };
+  done = (co_await store.change(std::move(name), {}, change)).has_value();
 }
 
 Task<> join(TaskGroup& group) { co_await group.join(); }
@@ -161,7 +165,7 @@ class History {
     for (const auto& [key, content] : model_) {
       if (requests.size() < 10) requests.push_back({key, {}});
     }
-    for (const Result<>& removed : store_.run(store_.objects().remove_many("b", requests))) ASSERT_TRUE(removed);
+    for (const Result<Removed>& removed : store_.run(store_.objects().remove_many("b", requests))) ASSERT_TRUE(removed);
     for (const RemoveRequest& request : requests) model_.erase(request.key);
   }
 

@@ -73,7 +73,7 @@ class History {
 
   void remove() {
     const std::string key = any_key();
-    ASSERT_TRUE(store_.run(store_.objects().remove({"b", key}, RemoveCondition{})).has_value());
+    ASSERT_TRUE(store_.remove("b", key).has_value());
     model_.erase(key);
   }
 
@@ -126,7 +126,7 @@ class History {
   void tags() {
     const std::string key = any_key();
     const NameValues tags{{"n", std::to_string(random_())}};
-    auto set = store_.run(store_.objects().set_tags({"b", key}, tags));
+    auto set = store_.set_tags({"b", key}, tags);
     ASSERT_EQ(set.has_value(), model_.contains(key));
     if (set) {
       ASSERT_EQ(store_.run(store_.objects().head({"b", key})).value()->attributes.tags, tags);

@@ -331,7 +331,7 @@ TEST_F(CollectorTest, CountersAgreeWithTheRows) {
   remove("parts");
   std::vector<RemoveRequest> requests;
   for (const auto& [key, bytes] : model_) requests.push_back({key, {}});
-  for (const Result<>& removed : store_.run(store_.objects().remove_many("b", requests))) EXPECT_TRUE(removed);
+  for (const Result<Removed>& removed : store_.run(store_.objects().remove_many("b", requests))) EXPECT_TRUE(removed);
   agree();
   EXPECT_EQ(counters.total_bytes(), 0u);
 }

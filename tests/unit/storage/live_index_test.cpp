@@ -26,7 +26,7 @@ Task<> move_one(upkeep::LiveIndex& index, Move move) {
 Task<> remove_one(ObjectStore& store, std::string key) {
   std::vector<RemoveRequest> requests(1);
   requests.front().key = std::move(key);
-  const std::vector<Result<>> removed = co_await store.remove_many("b", std::move(requests));
+  const std::vector<Result<Removed>> removed = co_await store.remove_many("b", std::move(requests));
   EXPECT_TRUE(removed.front());
 }
 

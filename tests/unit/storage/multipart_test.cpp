@@ -89,7 +89,7 @@ TEST_F(MultipartTest, AReplacedAndAnUnlistedPartLeaveNoRows) {
   EXPECT_EQ(store_.get("b", "big"), "second");
   EXPECT_EQ(rows_with('R'), 1u);
   EXPECT_EQ(rows_with('L'), 1u);
-  ASSERT_TRUE(store_.run(objects().remove(key_, {})).has_value());
+  ASSERT_TRUE(store_.remove(key_.bucket, key_.key).has_value());
   EXPECT_EQ(rows_with('R') + rows_with('L') + rows_with('W'), 0u);
 }
 
@@ -150,7 +150,7 @@ TEST_F(MultipartTest, ACopyOfAMultipartObjectKeepsItsParts) {
   auto source = store_.run(objects().open(key_)).value();
   const ObjectInfoPtr copied = store_.run(objects().copy(*source, {"b", "copy"}, CopyOptions{})).value();
   EXPECT_EQ(copied->etag, made->etag);
-  ASSERT_TRUE(store_.run(objects().remove(key_, {})).has_value());
+  ASSERT_TRUE(store_.remove(key_.bucket, key_.key).has_value());
   EXPECT_TRUE(store_.get("b", "copy") == first + "tail");
 }
 

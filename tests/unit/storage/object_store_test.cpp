@@ -136,7 +136,7 @@ Task<> overwrite(ObjectStore& objects, std::string key, Error& error) {
 Task<> bulk_remove(ObjectStore& objects, std::string key) {
   std::vector<RemoveRequest> requests(1);
   requests.front().key = std::move(key);
-  const std::vector<Result<>> removed = co_await objects.remove_many("b", std::move(requests));
+  const std::vector<Result<Removed>> removed = co_await objects.remove_many("b", std::move(requests));
   EXPECT_TRUE(removed.front());
 }
 
@@ -201,16 +201,16 @@ TEST_F(ObjectStoreTest, RemovingAndItsConditions) {
   ASSERT_TRUE(store_.put("b", "k", "12345").has_value());
   RemoveCondition wrong;
   wrong.if_match = "other";
-  EXPECT_EQ(store_.run(objects().remove({"b", "k"}, wrong)).error(), Errc::precondition_failed);
+  EXPECT_EQ(store_.remove("b", "k", wrong).error(), Errc::precondition_failed);
   RemoveCondition size;
   size.size = 4;
-  EXPECT_EQ(store_.run(objects().remove({"b", "k"}, size)).error(), Errc::precondition_failed);
+  EXPECT_EQ(store_.remove("b", "k", size).error(), Errc::precondition_failed);
   size.size = 5;
-  EXPECT_TRUE(store_.run(objects().remove({"b", "k"}, size)).has_value());
+  EXPECT_TRUE(store_.remove("b", "k", size).has_value());
   EXPECT_EQ(head("k").error(), Errc::not_found);
-  EXPECT_TRUE(store_.run(objects().remove({"b", "k"}, RemoveCondition{})).has_value());
-  EXPECT_TRUE(store_.run(objects().remove({"b", "k"}, wrong)).has_value());
-  EXPECT_EQ(store_.run(objects().remove({"b", "k"}, size)).error(), Errc::precondition_failed);
+  EXPECT_TRUE(store_.remove("b", "k").has_value());
+  EXPECT_TRUE(store_.remove("b", "k", wrong).has_value());
+  EXPECT_EQ(store_.remove("b", "k", size).error(), Errc::precondition_failed);
 }
 
 TEST_F(ObjectStoreTest, BulkDeleteAnswersForEveryKeyAndCountsRight) {
@@ -229,7 +229,7 @@ TEST_F(ObjectStoreTest, BulkDeleteAnswersForEveryKeyAndCountsRight) {
   for (std::size_t i = 0; i < results.size(); ++i) EXPECT_EQ(results[i].has_value(), i != 3) << i;
   EXPECT_EQ(store_.list_keys("b"), std::vector<std::string>{"3"});
   EXPECT_EQ(store_.run(objects().remove_bucket("b")).error(), Errc::bucket_not_empty);
-  ASSERT_TRUE(store_.run(objects().remove({"b", "3"}, {})).has_value());
+  ASSERT_TRUE(store_.remove("b", "3").has_value());
   EXPECT_TRUE(store_.run(objects().remove_bucket("b")).has_value());
 }
 
@@ -240,11 +240,11 @@ TEST_F(ObjectStoreTest, ACopySharesALargeBodyUntilItsLastHolderGoes) {
   ASSERT_TRUE(copy("c", "d").has_value());
   EXPECT_EQ(rows_with('L'), 1u);
   EXPECT_EQ(rows_with('R'), 3u);
-  ASSERT_TRUE(store_.run(objects().remove({"b", "a"}, {})).has_value());
+  ASSERT_TRUE(store_.remove("b", "a").has_value());
   EXPECT_EQ(store_.get("b", "c"), bytes);
-  ASSERT_TRUE(store_.run(objects().remove({"b", "c"}, {})).has_value());
+  ASSERT_TRUE(store_.remove("b", "c").has_value());
   EXPECT_EQ(store_.get("b", "d"), bytes);
-  ASSERT_TRUE(store_.run(objects().remove({"b", "d"}, {})).has_value());
+  ASSERT_TRUE(store_.remove("b", "d").has_value());
   EXPECT_EQ(rows_with('L'), 0u);
   EXPECT_EQ(rows_with('R'), 0u);
   EXPECT_EQ(rows_with('G'), 0u);
@@ -264,14 +264,14 @@ TEST_F(ObjectStoreTest, ACopyOntoItselfKeepsTheBytes) {
 TEST_F(ObjectStoreTest, ACopyOfASmallBodyOutlivesItsSource) {
   ASSERT_TRUE(store_.put("b", "a", "small body").has_value());
   ASSERT_TRUE(copy("a", "c").has_value());
-  ASSERT_TRUE(store_.run(objects().remove({"b", "a"}, {})).has_value());
+  ASSERT_TRUE(store_.remove("b", "a").has_value());
   EXPECT_EQ(store_.get("b", "c"), "small body");
 }
 
 TEST_F(ObjectStoreTest, CopyingAVersionThatIsGoneSaysSo) {
   ASSERT_TRUE(store_.put("b", "a", tests::random_bytes(1, 2 << 20)).has_value());
   auto source = store_.run(objects().open({"b", "a"})).value();
-  ASSERT_TRUE(store_.run(objects().remove({"b", "a"}, {})).has_value());
+  ASSERT_TRUE(store_.remove("b", "a").has_value());
   EXPECT_EQ(store_.run(objects().copy(*source, {"b", "c"}, CopyOptions{})).error(), Errc::not_found);
 }
 
@@ -288,7 +288,7 @@ TEST_F(ObjectStoreTest, AttributesAndTagsComeBack) {
   EXPECT_EQ(info->attributes.user_metadata, options.attributes.user_metadata);
   EXPECT_EQ(info->attributes.tags, options.attributes.tags);
   EXPECT_EQ(info->version_id, "null");
-  ASSERT_TRUE(store_.run(objects().set_tags({"b", "k"}, {{"class", "dog"}, {"split", "test"}})).has_value());
+  ASSERT_TRUE(store_.set_tags({"b", "k"}, {{"class", "dog"}, {"split", "test"}}).has_value());
   EXPECT_EQ(head("k").value()->attributes.tags, (NameValues{{"class", "dog"}, {"split", "test"}}));
   EXPECT_EQ(head("k").value()->modified_ms, info->modified_ms);
 }
@@ -297,7 +297,7 @@ TEST_F(ObjectStoreTest, BucketsHaveALifeOfTheirOwn) {
   EXPECT_EQ(store_.create_bucket("b").error(), Errc::bucket_exists);
   ASSERT_TRUE(store_.put("b", "k", "x").has_value());
   EXPECT_EQ(store_.run(objects().remove_bucket("b")).error(), Errc::bucket_not_empty);
-  ASSERT_TRUE(store_.run(objects().remove({"b", "k"}, {})).has_value());
+  ASSERT_TRUE(store_.remove("b", "k").has_value());
   auto upload = store_.run(objects().create_upload({"b", "u"}, UploadOptions{}));
   ASSERT_TRUE(upload.has_value());
   ASSERT_TRUE(store_.run(objects().remove_bucket("b")).has_value());
