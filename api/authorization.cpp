@@ -318,10 +318,18 @@ Task<Outcome<>> Authorizer::authorize(Call& call) const {
     co_return co_await authorize_object(call, wish);
   }
   // A policy may allow some keys of many: each is decided when its name is known.
-  const bool by_key = call.route->handler == &delete_objects;
-  const bool has_policy = !bucket_setting(*call.bucket, kPolicySetting).empty();
-  if (by_key && (has_policy || (call.principal() != nullptr && call.principal()->restricted()))) co_return done();
+  if (call.route->handler == &delete_objects && could_be_allowed(call, wish)) co_return done();
   co_return Failure(denied()).with_header("x-amz-bucket-region", call.region());
+}
+
+bool Authorizer::could_be_allowed(const Call& call, const AccessWish& wish) const {
+  const Principal* const principal = call.principal();
+  if (principal != nullptr && !principal->restricted() && principal->id == wish.bucket->owner_id) return true;
+  const auto policy = policy_of(*wish.bucket);
+  if (policy && *policy != nullptr && (*policy)->could_allow(principal, wish.action)) return true;
+  return principal != nullptr &&
+         std::any_of(principal->policies.begin(), principal->policies.end(),
+                     [&](const auto& each) { return each->could_allow(principal, wish.action); });
 }
 
 Outcome<> Authorizer::authorize_cached(Call& call, const BucketInfo& bucket, const ObjectInfo& info) const {

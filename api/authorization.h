@@ -82,6 +82,8 @@ class Authorizer {
   Outcome<> check_extras(const Call& call, const Decision& decision) const;
   bool may_list(const Call& call, const storage::BucketInfo& bucket) const;
   AccessWish wish_of(const Call& call) const;
+  // Whether some key could be allowed that the bucket as such is not.
+  bool could_be_allowed(const Call& call, const AccessWish& wish) const;
   bool asks_request_tags(const Call& call, const AccessWish& wish) const;
 
   const UserDirectory& users_;

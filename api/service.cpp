@@ -5,8 +5,12 @@
 #include "api/ascii.h"
 #include "api/call.h"
 #include "api/operations/operations.h"
+#include "api/secret_box.h"
+#include "api/session_tokens.h"
 #include "api/sigv4.h"
+#include "api/sts.h"
 #include "api/user_directory.h"
+#include "api/user_registry.h"
 #include "storage/base/log.h"
 
 namespace api {
@@ -70,6 +74,9 @@ struct Service::State {
   storage::Clock& clock;
   ServiceOptions options;
   UserDirectory users;
+  SecretBox box;
+  UserRegistry registry;
+  SessionTokens sessions;
   Authenticator authenticator;
   Authorizer authorizer;
 
@@ -78,11 +85,17 @@ struct Service::State {
         clock(service_clock),
         options(std::move(given)),
         users(std::exchange(options.users, {})),
-        authenticator(clock, users, {options.region, options.locations, options.signature_v2}),
+        box(options.secrets_key),
+        registry(store, clock, box, users),
+        sessions(clock, box, users),
+        authenticator(clock, users, {options.region, options.locations, options.signature_v2, &sessions}),
         authorizer(users) {
     options.directory = &users;
+    wipe(options.secrets_key.data(), options.secrets_key.size());
+    options.secrets_key.clear();
   }
 
+  bool is_sts(Call& call) const;
   Outcome<> admit(Call& call);
   Task<Outcome<>> enter_bucket(Call& call);
   std::optional<Outcome<Response>> answer_from_memory(Call& call);
@@ -99,6 +112,15 @@ Failure preflight(const Request& request) {
 }
 
 }  // namespace
+
+// Calls of the security token service sign their body in another way: they are told apart first.
+bool Service::State::is_sts(Call& call) const {
+  if (call.request.method != "POST" || !box.has_key()) return false;
+  auto target = parse_target(call.request.target, call.request.header("host").value_or(""), options.domains);
+  if (!target || !may_be_sts(call.request, *target)) return false;
+  call.target = std::move(*target);
+  return true;
+}
 
 // Everything that can be said about a request before the store is asked: who, what, and whether that exists
 // here.
@@ -195,8 +217,20 @@ Service::Service(storage::ObjectStore& store, storage::Clock& clock, ServiceOpti
     : state_(std::make_unique<State>(store, clock, std::move(options))) {}
 Service::~Service() = default;
 
+Task<storage::Result<>> Service::start() { return state_->registry.load(); }
+
+UserRegistry& Service::users() { return state_->registry; }
+
 Task<Response> Service::handle(const Request& request, HttpBody& body) {
   Call call{request, body, state_->store, state_->clock, state_->options, state_->authorizer, {}, {}, nullptr, {}};
+  if (state_->is_sts(call)) {
+    auto answer = co_await answer_sts(call, state_->authenticator, state_->sessions);
+    if (answer) {
+      if (!call.anonymous()) answer->user = call.user().id;
+      if (answer->operation.empty()) answer->operation = "Unknown";
+      co_return std::move(*answer);
+    }
+  }
   std::optional<Outcome<Response>> ready;
   if (auto admitted = state_->admit(call); !admitted) {
     ready = admitted.error();

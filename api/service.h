@@ -82,12 +82,15 @@ struct User {
 };
 
 class UserDirectory;
+class UserRegistry;
 
 struct ServiceOptions {
   std::string region = "us-east-1";
   std::vector<std::string> locations;  // further LocationConstraints that CreateBucket takes
   std::vector<std::string> domains;    // virtual-hosted style: BUCKET.domain; localhost always
   std::vector<User> users;
+  // The key that seals users' secrets and temporary credentials: 32 bytes, or none, which does without both.
+  std::string secrets_key;
   bool signature_v2 = true;            // the old signature is taken too
   bool unsafe_anonymous_reads = false;  // benchmarks only: GET and HEAD of objects without a signature
   const UserDirectory* directory = nullptr;  // filled in by the Service from `users`
@@ -98,7 +101,13 @@ class Service {
   Service(storage::ObjectStore& store, storage::Clock& clock, ServiceOptions options);
   ~Service();
 
+  // Reads the users of the metadata store. Once, before the first request.
+  Task<storage::Result<>> start();
+
   Task<Response> handle(const Request& request, HttpBody& body);
+
+  // The users of the metadata store, for the operator. Lives as the Service.
+  UserRegistry& users();
 
  private:
   struct State;

@@ -51,12 +51,15 @@ struct Identity {
   std::optional<ChunkSigning> chunk_signing;  // of streaming_signed and streaming_signed_trailer only
 };
 
+class SessionTokens;
+
 class Authenticator {
  public:
   struct Options {
     std::string region;
     std::span<const std::string> locations;  // further regions that a scope may name
     bool signature_v2 = true;
+    const SessionTokens* sessions = nullptr;  // null: there are no temporary credentials
   };
 
   Authenticator(storage::Clock& clock, const UserDirectory& users, Options options);
@@ -74,18 +77,27 @@ class Authenticator {
   // Cost  three HMACs, two of them spared by the key cache after the first request of a day.
   Outcome<Identity> authenticate(const Request& request, const RequestTarget& target);
 
+  // The same for a call of the security token service, whose scope is sts and whose body was read: `body_sha256` in hex.
+  Outcome<Identity> authenticate_sts(const Request& request, const RequestTarget& target, std::string_view body_sha256);
+
  private:
   struct Signed;
   Outcome<Signed> parse_header(const Request& request, std::string_view authorization) const;
   Outcome<Signed> parse_query_form(const Request& request, const RequestTarget& target) const;
+  Outcome<Identity> authenticate_v2(const Request& request, const RequestTarget& target) const;
+  Outcome<Identity> verify(const Request& request, const RequestTarget& target, Signed& claim);
   Outcome<> check_scope(Signed& claim) const;
   Outcome<> check_time(const Signed& claim) const;
   Outcome<> check_signature(const Request& request, const RequestTarget& target, Signed& claim);
+  // With the token of temporary credentials. Errors: InvalidAccessKeyId, InvalidToken, ExpiredToken.
   Outcome<CredentialPtr> find_credential(std::string_view access_key, std::optional<std::string_view> token) const;
 
   struct State;
   std::unique_ptr<State> state_;
 };
+
+// The string that a request of signature version 2 signs; `date`: its Date line.
+std::string string_to_sign_v2(const Request& request, const RequestTarget& target, std::string_view date);
 
 // The canonical request of `target` with the given signed headers (lower-case names separated by ';'), for
 // verification and for signing in tests. `query_form` leaves X-Amz-Signature out.
@@ -94,6 +106,6 @@ std::string canonical_request(const Request& request, const RequestTarget& targe
                               bool query_form);
 
 // The signing key of a day: HMAC chain over date (YYYYMMDD), region and service s3.
-Sha256Digest signing_key(std::string_view secret, std::string_view date, std::string_view region);
+Sha256Digest signing_key(std::string_view secret, std::string_view date, std::string_view region, std::string_view service = "s3");
 
 }  // namespace api

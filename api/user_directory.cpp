@@ -15,10 +15,12 @@ namespace {
 struct Snapshot {
   std::unordered_map<std::string_view, CredentialPtr> by_key;
   std::unordered_map<std::string_view, PrincipalPtr> by_id;
+  std::unordered_map<std::string_view, PrincipalPtr> active;  // by id
   std::unordered_map<std::string_view, PrincipalPtr> by_name;
 
   void add(const CredentialPtr& credential) {
     by_key.emplace(credential->principal->access_key, credential);
+    active.emplace(credential->principal->id, credential->principal);
     add(credential->principal);
   }
   void add(const PrincipalPtr& principal) {
@@ -38,6 +40,7 @@ struct UserDirectory::State {
   std::vector<CredentialPtr> configured;
   mutable std::mutex mutex;
   std::shared_ptr<const Snapshot> current;
+  std::atomic<std::uint64_t> generation{0};
 
   std::shared_ptr<const Snapshot> snapshot() const {
     const std::lock_guard lock(mutex);
@@ -77,7 +80,10 @@ void UserDirectory::replace(std::vector<CredentialPtr> credentials, std::vector<
   for (const PrincipalPtr& principal : principals) next->add(principal);
   const std::lock_guard lock(state_->mutex);
   state_->current = std::move(next);
+  state_->generation.fetch_add(1);
 }
+
+std::uint64_t UserDirectory::generation() const { return state_->generation.load(); }
 
 CredentialPtr UserDirectory::find_key(std::string_view access_key) const {
   const auto snapshot = state_->snapshot();
@@ -93,6 +99,8 @@ bool UserDirectory::knows_any(std::string_view text) const {
 }
 
 PrincipalPtr UserDirectory::find_user(std::string_view id) const { return find(state_->snapshot()->by_id, id); }
+
+PrincipalPtr UserDirectory::find_active(std::string_view id) const { return find(state_->snapshot()->active, id); }
 
 PrincipalPtr UserDirectory::find_name(std::string_view name) const { return find(state_->snapshot()->by_name, name); }
 

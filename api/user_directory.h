@@ -26,7 +26,7 @@ struct Credential {
   Secret secret;
   std::uint64_t serial = 0;        // another one for every key that was ever loaded: what caches of derived keys compare
   std::int64_t expires_ms = 0;     // of temporary credentials; 0: never
-  std::string session_token;       // of temporary credentials: what the request must carry
+  bool temporary = false;
 };
 using CredentialPtr = std::shared_ptr<const Credential>;
 
@@ -39,10 +39,15 @@ class UserDirectory {
   void replace(std::vector<CredentialPtr> credentials, std::vector<PrincipalPtr> principals);
   static std::uint64_t next_serial();
 
+  // Another number after each replace().
+  std::uint64_t generation() const;
+
   CredentialPtr find_key(std::string_view access_key) const;  // null: there is none
   bool knows_id(std::string_view id) const;
   bool knows_any(std::string_view id_name_or_key) const;
   PrincipalPtr find_user(std::string_view id) const;           // null: there is none
+  // The same for a user who has a key that works: not disabled.
+  PrincipalPtr find_active(std::string_view id) const;
   PrincipalPtr find_name(std::string_view name) const;
   std::optional<std::string> id_of_email(std::string_view email) const;
   // The name to show for an id; empty when nobody has it.

@@ -49,14 +49,16 @@ bool narrows(const Condition& condition) {
 Policy::Policy() = default;
 Policy::~Policy() = default;
 
+bool Policy::Statement::concerns(const Principal* principal, Action action) const {
+  if (!actions.test(static_cast<std::size_t>(action))) return false;
+  if (!has_principals) return true;
+  const bool named = std::any_of(principals.begin(), principals.end(),
+                                 [&](const PrincipalPattern& pattern) { return names(pattern, principal); });
+  return named != not_principals;
+}
+
 bool Policy::Statement::applies(const PolicyQuestion& question) const {
-  if (!actions.test(static_cast<std::size_t>(question.action))) return false;
-  if (has_principals) {
-    const bool named = std::any_of(principals.begin(), principals.end(), [&](const PrincipalPattern& pattern) {
-      return names(pattern, question.principal);
-    });
-    if (named == not_principals) return false;
-  }
+  if (!concerns(question.principal, question.action)) return false;
   const bool about = std::any_of(resources.begin(), resources.end(), [&](const PolicyText& resource) {
     return resource.matches(question.resource, question.facts);
   });
@@ -71,6 +73,12 @@ bool Policy::Statement::is_public() const {
                            return pattern.kind == PrincipalPattern::Kind::anybody;
                          });
   return everybody && std::none_of(conditions.begin(), conditions.end(), narrows);
+}
+
+bool Policy::could_allow(const Principal* principal, Action action) const {
+  return std::any_of(statements_.begin(), statements_.end(), [&](const Statement& statement) {
+    return statement.allow && statement.concerns(principal, action);
+  });
 }
 
 Judgement Policy::judge(const PolicyQuestion& question) const {

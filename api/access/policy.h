@@ -50,6 +50,9 @@ class Policy {
   // Deny goes before allow.
   Judgement judge(const PolicyQuestion& question) const;
 
+  // Whether a statement allows `action` to that principal for some resource, under some conditions.
+  bool could_allow(const Principal* principal, Action action) const;
+
   // Whether it allows anything to everybody, by AWS's rule: a wildcard principal that no condition narrows to fixed values.
   bool is_public() const { return public_; }
   // Whether an answer about `action` may need the tags of the object, or those that the request would set.

@@ -26,6 +26,7 @@ struct Policy::Statement {
   std::vector<PolicyText> resources;  // without "arn:aws:s3:::"
   std::vector<Condition> conditions;
 
+  bool concerns(const Principal* principal, Action action) const;
   bool applies(const PolicyQuestion& question) const;
   // Whether the statement is about everybody, with no condition that narrows it to fixed values.
   bool is_public() const;
