@@ -195,6 +195,20 @@ Result<HeadRecordPtr> decode_head(const std::string& key, const metadata::Entry&
   return HeadRecordPtr(std::move(record));
 }
 
+Result<HeadRecordPtr> decode_older(const std::string& key, const metadata::Entry& entry) {
+  records::OlderVersion row;
+  Result<> parsed = parse(entry.value, row);
+  if (!parsed) return parsed.error();
+  auto record = std::make_shared<HeadRecord>();
+  record->row.mutable_current()->Swap(row.mutable_version());
+  auto info = std::make_shared<ObjectInfo>(object_info(key, record->row.current()));
+  info->current = false;
+  record->info = std::move(info);
+  record->revision = entry.revision;
+  record->older = true;
+  return HeadRecordPtr(std::move(record));
+}
+
 BucketInfo decode_bucket(const std::string& name, const records::Bucket& row) {
   BucketInfo bucket;
   bucket.name = name;
