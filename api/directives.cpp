@@ -8,9 +8,10 @@ namespace api {
 namespace {
 
 // x-amz- names that a write may carry: read by an operation, or without meaning for what is stored.
-constexpr std::array<std::string_view, 35> kKnown = {
+constexpr std::array<std::string_view, 39> kKnown = {
     "x-amz-algorithm",
     "x-amz-api-version",
+    "x-amz-bucket-object-lock-enabled",
     "x-amz-bypass-governance-retention",
     "x-amz-checksum-algorithm",
     "x-amz-checksum-mode",
@@ -33,6 +34,9 @@ constexpr std::array<std::string_view, 35> kKnown = {
     "x-amz-metadata-directive",
     "x-amz-mfa",
     "x-amz-mp-object-size",
+    "x-amz-object-lock-legal-hold",
+    "x-amz-object-lock-mode",
+    "x-amz-object-lock-retain-until-date",
     "x-amz-request-payer",
     "x-amz-sdk-checksum-algorithm",
     "x-amz-security-token",
@@ -52,10 +56,8 @@ struct Default {
   std::string_view name;
   std::array<std::string_view, 2> values;
 };
-constexpr std::array<Default, 5> kDefaults = {{
+constexpr std::array<Default, 3> kDefaults = {{
     {"x-amz-acl", {"private", "bucket-owner-full-control"}},
-    {"x-amz-bucket-object-lock-enabled", {"false", "false"}},
-    {"x-amz-object-lock-legal-hold", {"OFF", "OFF"}},
     {"x-amz-object-ownership", {"BucketOwnerEnforced", "ObjectWriter"}},
     {"x-amz-storage-class", {"STANDARD", "STANDARD"}},
 }};

@@ -30,6 +30,15 @@ Task<Outcome<Response>> delete_object_tagging(Call& call);
 Task<Outcome<Response>> list_objects(Call& call);  // V1 and V2
 Task<Outcome<Response>> list_object_versions(Call& call);
 
+Task<Outcome<Response>> get_bucket_versioning(Call& call);
+Task<Outcome<Response>> put_bucket_versioning(Call& call);
+Task<Outcome<Response>> get_object_lock_configuration(Call& call);
+Task<Outcome<Response>> put_object_lock_configuration(Call& call);
+Task<Outcome<Response>> get_object_retention(Call& call);
+Task<Outcome<Response>> put_object_retention(Call& call);
+Task<Outcome<Response>> get_object_legal_hold(Call& call);
+Task<Outcome<Response>> put_object_legal_hold(Call& call);
+
 Task<Outcome<Response>> create_multipart_upload(Call& call);
 Task<Outcome<Response>> upload_part(Call& call);
 Task<Outcome<Response>> upload_part_copy(Call& call);
