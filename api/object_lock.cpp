@@ -139,6 +139,7 @@ Outcome<storage::Lock> read_lock(const Call& call, bool* explicit_headers) {
   const bool locks = call.bucket != nullptr && call.bucket->object_lock;
   if (named && !locks) return missing_lock_configuration();
   lock.legal_hold = hold && *hold == "ON";
+  lock.legal_hold_set = hold.has_value() && locks;
   if (mode || !locks) return lock;
   const DefaultRetention retention = default_retention(*call.bucket);
   if (retention.mode != RetentionMode::none) {
@@ -154,7 +155,9 @@ void add_lock_headers(const storage::ObjectInfo& info, Response& response) {
     response.add_header("x-amz-object-lock-mode", retention_mode_name(lock.mode));
     response.add_header("x-amz-object-lock-retain-until-date", iso_date(lock.retain_until_ms));
   }
-  if (lock.legal_hold) response.add_header("x-amz-object-lock-legal-hold", "ON");
+  if (lock.legal_hold || lock.legal_hold_set) {
+    response.add_header("x-amz-object-lock-legal-hold", lock.legal_hold ? "ON" : "OFF");
+  }
 }
 
 bool bypasses_governance(const Call& call) {

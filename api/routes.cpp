@@ -47,6 +47,7 @@ constexpr Route kRoutes[] = {
     {.method = "HEAD", .scope = Scope::object, .operation = "HeadObject", .handler = get_object},
     {.method = "PUT", .scope = Scope::object, .operation = "PutObject", .handler = put_object},
     {.method = "PUT", .scope = Scope::object, .copy = true, .operation = "CopyObject", .handler = copy_object},
+    {.method = "PUT", .scope = Scope::object, .sub_resource = "renameObject", .operation = "RenameObject", .handler = rename_object},
     {.method = "DELETE", .scope = Scope::object, .operation = "DeleteObject", .handler = delete_object, .parameters = {"versionId"}},
     {.method = "POST", .scope = Scope::object, .sub_resource = "uploads", .operation = "CreateMultipartUpload", .handler = create_multipart_upload},
     {.method = "PUT", .scope = Scope::object, .sub_resource = "uploadId", .operation = "UploadPart", .handler = upload_part, .parameters = {"partNumber"}},

@@ -164,6 +164,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::copy(const OpenObject& source, ObjectKe
   records::Version& to = replacement.version;
   to = from;
   to.clear_version_id();
+  to.clear_rename_token();
   to.set_modified_ms(state_->clock.wall_ms());
   if (options.attributes) {
     const records::Attributes old = to.attributes();

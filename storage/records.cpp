@@ -102,6 +102,7 @@ records::Controls encode(const Controls& controls) {
   row.set_retention_mode(static_cast<std::uint32_t>(controls.lock.mode));
   row.set_retain_until_ms(controls.lock.retain_until_ms);
   row.set_legal_hold(controls.lock.legal_hold);
+  row.set_legal_hold_set(controls.lock.legal_hold_set);
   row.set_encryption(controls.encryption);
   return row;
 }
@@ -113,6 +114,7 @@ Controls decode(const records::Controls& row) {
   controls.lock.mode = static_cast<RetentionMode>(row.retention_mode());
   controls.lock.retain_until_ms = row.retain_until_ms();
   controls.lock.legal_hold = row.legal_hold();
+  controls.lock.legal_hold_set = row.legal_hold_set();
   controls.encryption = row.encryption();
   return controls;
 }

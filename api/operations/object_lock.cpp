@@ -182,6 +182,7 @@ Task<Outcome<Response>> put_object_retention(Call& call) {
                                             const storage::ObjectInfo&, storage::Changeable& next) {
     Lock lock = wanted;
     lock.legal_hold = next.controls.lock.legal_hold;
+    lock.legal_hold_set = next.controls.lock.legal_hold_set;
     storage::Result<> allowed = check_retention(next.controls.lock, lock, now_ms, bypass);
     if (allowed) next.controls.lock = lock;
     return allowed;
@@ -193,6 +194,7 @@ Task<Outcome<Response>> get_object_legal_hold(Call& call) {
   const auto info = co_await find_lockable(call);
   if (!info) co_return info.error();
   const Lock& lock = (*info)->controls.lock;
+  if (!lock.legal_hold && !lock.legal_hold_set) co_return S3Error::no_such_object_lock_configuration;
   XmlWriter xml;
   xml.open_root("LegalHold");
   xml.element("Status", lock.legal_hold ? "ON" : "OFF");
@@ -213,6 +215,7 @@ Task<Outcome<Response>> put_object_legal_hold(Call& call) {
   if (!status || !*status || (**status != "ON" && **status != "OFF")) co_return S3Error::malformed_xml;
   const storage::VersionChange change = [on = **status == "ON"](const storage::ObjectInfo&, storage::Changeable& next) {
     next.controls.lock.legal_hold = on;
+    next.controls.lock.legal_hold_set = true;
     return storage::success();
   };
   co_return co_await change_lock(call, std::move(*version), change);

@@ -20,6 +20,9 @@ Task<Outcome<Response>> get_object(Call& call);  // and HEAD
 Outcome<Response> get_cached_object(Call& call, storage::CachedObject object);
 Task<Outcome<Response>> put_object(Call& call);
 Task<Outcome<Response>> copy_object(Call& call);
+Task<Outcome<Response>> rename_object(Call& call);
+// PutObject with x-amz-write-offset-bytes. nullopt: the object is absent and the offset 0, so that the body is all of it.
+Task<Outcome<std::optional<Response>>> append_object(Call& call, storage::WriteCondition condition);
 Task<Outcome<Response>> delete_object(Call& call);
 Task<Outcome<Response>> delete_objects(Call& call);
 Task<Outcome<Response>> get_object_attributes(Call& call);

@@ -17,6 +17,12 @@ Task<Outcome<Response>> put_object(Call& call) {
   if (!attributes) co_return attributes.error();
   auto condition = write_condition(call);
   if (!condition) co_return condition.error();
+  if (call.header("x-amz-write-offset-bytes")) {
+    auto appended = co_await append_object(call, *condition);
+    if (!appended) co_return appended.error();
+    if (*appended) co_return std::move(**appended);
+    condition->if_none_match_any = true;
+  }
   BodyNeeds needs;
   needs.length_required = true;
   needs.md5 = true;
