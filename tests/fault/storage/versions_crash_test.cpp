@@ -61,8 +61,12 @@ class Script {
         continue;
       }
       auto object = store_.run(store_.objects().open(name, info->version_id));
-      found[info->key].push_back(object ? store_.run(tests::read_all(**object, 0, info->size)).value_or("<unreadable>")
-                                        : "<" + object.error().message() + ">");
+      if (!object) {
+        found[info->key].push_back("<" + object.error().message() + ">");
+        continue;
+      }
+      auto bytes = store_.run(tests::read_all(**object, 0, info->size));
+      found[info->key].push_back(bytes ? *bytes : "<" + bytes.error().message() + ">");
     }
     return found;
   }

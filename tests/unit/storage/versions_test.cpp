@@ -429,6 +429,97 @@ TEST_F(VersionsTest, QuotasAreExact) {
   EXPECT_TRUE(remove("k")) << "a marker is always left";
 }
 
+TEST_F(VersionsTest, OldVersionsAreLiveWhereverTheyLie) {
+  set(Versioning::enabled);
+  std::vector<std::string> ids;
+  std::vector<std::string> bodies;
+  for (std::uint64_t i = 0; i < 40; ++i) {
+    bodies.push_back(tests::random_bytes(i, i % 8 == 0 ? 1'200'000 : 20'000 + i));
+    ids.push_back(put("k", bodies.back()));
+  }
+  for (int round = 0; round < 3; ++round) {
+    store_.reboot();
+    for (const auto& record : store_.segments().segments()) ASSERT_TRUE(store_.collect(record.id));
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      ASSERT_TRUE(get("k", ids[i]) == bodies[i]) << i;
+    }
+    // Half of what is left goes, the current one among it.
+    const std::size_t newest = ids.size() - 1;
+    for (std::size_t i = ids.size(); i-- > 0;) {
+      if (i % 2 == 0 && i != newest) continue;
+      ASSERT_TRUE(remove("k", ids[i]));
+      ids.erase(ids.begin() + static_cast<std::ptrdiff_t>(i));
+      bodies.erase(bodies.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    EXPECT_TRUE(get("k") == bodies.back());
+  }
+}
+
+TEST_F(VersionsTest, RenamesKeepBytesPartsAndHolders) {
+  const RenameRequest request{"from", "to", [](const ObjectInfo&, const ObjectInfo*) { return success(); }, "token"};
+  const std::string large = tests::random_bytes(3, 1'400'000);
+  for (const std::string& body : {std::string("small"), large, std::string()}) {
+    put("from", body);
+    put("to", "replaced");
+    auto renamed = store_.run(store_.objects().rename("b", request));
+    ASSERT_TRUE(renamed) << renamed.error().message();
+    EXPECT_TRUE(get("to") == body);
+    EXPECT_EQ(get("from"), error_text(Errc::not_found));
+    EXPECT_TRUE(store_.run(store_.objects().rename("b", request))) << "again, with its token";
+    EXPECT_EQ(counter('C'), 1);
+    EXPECT_EQ(counter('E'), static_cast<std::int64_t>(body.size()));
+    store_.reboot();
+    for (const auto& record : store_.segments().segments()) ASSERT_TRUE(store_.collect(record.id));
+    EXPECT_TRUE(get("to") == body) << "after its bytes have moved";
+  }
+  put("from", large);
+  auto source = store_.run(store_.objects().open({"b", "from"})).value();
+  ASSERT_TRUE(store_.run(store_.objects().copy(*source, {"b", "to"}, CopyOptions{})));
+  source.reset();
+  ASSERT_TRUE(store_.run(store_.objects().rename("b", request))) << "onto a copy of itself";
+  EXPECT_TRUE(get("to") == large);
+  ASSERT_TRUE(remove("to"));
+  for (const char type : {'H', 'L', 'R', 'G', 'W'}) EXPECT_EQ(rows_with(type), 0u) << type;
+  RenameRequest refused = request;
+  refused.check = [](const ObjectInfo&, const ObjectInfo*) { return Result<>(Errc::precondition_failed); };
+  put("from", "stays");
+  EXPECT_EQ(store_.run(store_.objects().rename("b", refused)).error(), Errc::precondition_failed);
+  EXPECT_EQ(get("from"), "stays");
+  set(Versioning::enabled);
+  EXPECT_EQ(store_.run(store_.objects().rename("b", request)).error(), Errc::invalid_argument);
+}
+
+TEST_F(VersionsTest, AppendsAddPartsAndCopyNothing) {
+  const auto append = [&](std::uint64_t offset, const std::string& bytes) {
+    tests::MemoryBody body(bytes);
+    AppendOptions options;
+    options.offset = offset;
+    return store_.run(store_.objects().append({"b", "log"}, options, body));
+  };
+  EXPECT_EQ(append(0, "x").error(), Errc::not_found);
+  std::string whole = tests::random_bytes(4, 900'000);
+  put("log", whole);
+  for (const std::size_t size : {1'300'000u, 10u, 0u, 50'000u}) {
+    const std::string more = tests::random_bytes(size, size);
+    EXPECT_EQ(append(whole.size() + 1, more).error(), Errc::size_mismatch);
+    auto info = append(whole.size(), more);
+    ASSERT_TRUE(info) << info.error().message();
+    whole += more;
+    EXPECT_EQ((*info)->size, whole.size());
+    ASSERT_TRUE(get("log") == whole);
+  }
+  EXPECT_EQ(store_.run(store_.objects().head({"b", "log"})).value()->parts.size(), 5u);
+  EXPECT_EQ(counter('E'), static_cast<std::int64_t>(whole.size()));
+  store_.reboot();
+  for (const auto& record : store_.segments().segments()) ASSERT_TRUE(store_.collect(record.id));
+  EXPECT_TRUE(get("log") == whole);
+  EXPECT_TRUE(remove("log"));
+  for (const char type : {'H', 'L', 'R', 'W'}) EXPECT_EQ(rows_with(type), 0u) << type;
+  put("log", "x");
+  set(Versioning::suspended);
+  EXPECT_EQ(append(1, "y").error(), Errc::invalid_argument);
+}
+
 TEST_F(VersionsTest, RecordsOfTheCacheStayRight) {
   set(Versioning::enabled);
   const std::string first = put("k", "first");
