@@ -25,7 +25,7 @@ def shell(*command, **more):
 
 
 def prepare():
-    script = f"cd {ROOT} && . tests/support/packages.sh && install_packages $BUILD_PACKAGES nginx-light fio openssl && build_preset bench"
+    script = f"cd {ROOT} && . tests/support/packages.sh && install_packages $BUILD_PACKAGES nginx-light fio openssl && build_preset bench granary bench_load bench_epoll_server bench_rocks_scan bench_fill_store"
     subprocess.run(["bash", "-c", script], check=True)
 
 
