@@ -231,7 +231,9 @@ bool Authorizer::may_list(const Call& call, const BucketInfo& bucket) const {
 }
 
 Failure Authorizer::hide_missing(const Call& call, const BucketInfo& bucket, Failure failure) const {
-  const bool missing = failure.error() == S3Error::no_such_key || failure.error() == S3Error::no_such_version;
+  // A delete marker that is asked for by its id is 405: it says as much.
+  const bool missing = failure.error() == S3Error::no_such_key || failure.error() == S3Error::no_such_version ||
+                       failure.error() == S3Error::method_not_allowed;
   if (!missing || may_list(call, bucket)) return failure;
   return denied();
 }

@@ -6,6 +6,7 @@
 #include "api/limits.h"
 #include "api/operations/operations.h"
 #include "api/operations/results.h"
+#include "api/versions.h"
 #include "api/xml_body.h"
 
 namespace api {
@@ -176,7 +177,9 @@ Task<Outcome<Response>> complete_multipart_upload(Call& call) {
   xml.etag((*info)->etag);
   write_checksum(xml, **info);
   xml.close("CompleteMultipartUploadResult");
-  co_return xml_response(xml);
+  Response response = xml_response(xml);
+  add_version_header(call, **info, response);
+  co_return response;
 }
 
 }  // namespace api

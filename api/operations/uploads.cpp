@@ -7,6 +7,7 @@
 #include "api/http_date.h"
 #include "api/limits.h"
 #include "api/object_headers.h"
+#include "api/object_lock.h"
 #include "api/operations/operations.h"
 #include "api/operations/results.h"
 
@@ -92,6 +93,9 @@ Task<Outcome<Response>> create_multipart_upload(Call& call) {
   if (!controls) co_return controls.error();
   options.controls = std::move(*controls);
   options.initiator_id = call.user().id;
+  const auto lock = read_lock(call);
+  if (!lock) co_return lock.error();
+  options.controls.lock = *lock;
   if (auto wish = read_checksum_wish(call, options); !wish) co_return wish.error();
   const auto upload = co_await call.store.create_upload(call.object_key(), options);
   if (!upload) co_return upload.error();
@@ -171,7 +175,9 @@ Task<Outcome<Response>> upload_part_copy(Call& call) {
   xml.etag(part->etag);
   write_part_checksum(xml, part->checksum);
   xml.close("CopyPartResult");
-  co_return xml_response(xml);
+  Response response = xml_response(xml);
+  co_await add_source_version(call, *(*source)->info(), response);
+  co_return response;
 }
 
 Task<Outcome<Response>> abort_multipart_upload(Call& call) {
