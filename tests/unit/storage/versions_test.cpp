@@ -520,6 +520,15 @@ TEST_F(VersionsTest, AppendsAddPartsAndCopyNothing) {
   EXPECT_EQ(append(1, "y").error(), Errc::invalid_argument);
 }
 
+TEST_F(VersionsTest, ANumberIsGivenOnce) {
+  set(Versioning::enabled);
+  put("k", "first");
+  const std::string second = put("k", "second");
+  ASSERT_TRUE(remove("k", second));
+  const std::string third = put("k", "third");
+  EXPECT_EQ(version_number(third), version_number(second).value() + 1);
+}
+
 TEST_F(VersionsTest, RecordsOfTheCacheStayRight) {
   set(Versioning::enabled);
   const std::string first = put("k", "first");
