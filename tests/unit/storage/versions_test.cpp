@@ -520,6 +520,20 @@ TEST_F(VersionsTest, AppendsAddPartsAndCopyNothing) {
   EXPECT_EQ(append(1, "y").error(), Errc::invalid_argument);
 }
 
+TEST_F(VersionsTest, ObjectLockNeedsVersioningForEver) {
+  BucketInfo locked;
+  locked.name = "locked";
+  locked.object_lock = true;
+  EXPECT_EQ(store_.run(store_.objects().create_bucket(locked)).error(), Errc::invalid_argument);
+  locked.versioning = Versioning::enabled;
+  EXPECT_TRUE(store_.run(store_.objects().create_bucket(locked)));
+  const auto suspend = [](BucketInfo& bucket) {
+    bucket.versioning = Versioning::suspended;
+    return success();
+  };
+  EXPECT_EQ(store_.run(store_.objects().change_bucket("locked", suspend)).error(), Errc::invalid_argument);
+}
+
 TEST_F(VersionsTest, ANumberIsGivenOnce) {
   set(Versioning::enabled);
   put("k", "first");
