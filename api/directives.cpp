@@ -8,7 +8,8 @@ namespace api {
 namespace {
 
 // x-amz- names that a write may carry: read by an operation, or without meaning for what is stored.
-constexpr std::array<std::string_view, 46> kKnown = {
+constexpr std::array<std::string_view, 53> kKnown = {
+    "x-amz-acl",
     "x-amz-algorithm",
     "x-amz-api-version",
     "x-amz-bucket-object-lock-enabled",
@@ -30,6 +31,11 @@ constexpr std::array<std::string_view, 46> kKnown = {
     "x-amz-decoded-content-length",
     "x-amz-expected-bucket-owner",
     "x-amz-expires",
+    "x-amz-grant-full-control",
+    "x-amz-grant-read",
+    "x-amz-grant-read-acp",
+    "x-amz-grant-write",
+    "x-amz-grant-write-acp",
     "x-amz-if-match-last-modified-time",
     "x-amz-if-match-size",
     "x-amz-metadata-directive",
@@ -38,6 +44,7 @@ constexpr std::array<std::string_view, 46> kKnown = {
     "x-amz-object-lock-legal-hold",
     "x-amz-object-lock-mode",
     "x-amz-object-lock-retain-until-date",
+    "x-amz-object-ownership",
     "x-amz-rename-source",
     "x-amz-rename-source-if-match",
     "x-amz-rename-source-if-modified-since",
@@ -63,9 +70,7 @@ struct Default {
   std::string_view name;
   std::array<std::string_view, 2> values;
 };
-constexpr std::array<Default, 3> kDefaults = {{
-    {"x-amz-acl", {"private", "bucket-owner-full-control"}},
-    {"x-amz-object-ownership", {"BucketOwnerEnforced", "ObjectWriter"}},
+constexpr std::array<Default, 1> kDefaults = {{
     {"x-amz-storage-class", {"STANDARD", "STANDARD"}},
 }};
 

@@ -13,6 +13,8 @@ namespace {
 using enum S3Error;
 
 constexpr std::array kRows = std::to_array<ErrorRow>({
+    {access_control_list_not_supported, "AccessControlListNotSupported", 400,
+     "The bucket does not allow ACLs"},
     {access_denied, "AccessDenied", 403, "Access Denied"},
     {access_forbidden, "AccessForbidden", 403, "CORSResponse: CORS is not enabled for this bucket."},
     {authorization_header_malformed, "AuthorizationHeaderMalformed", 400,
@@ -34,6 +36,8 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
      "Your proposed upload exceeds the maximum allowed object size."},
     {entity_too_small, "EntityTooSmall", 400,
      "Your proposed upload is smaller than the minimum allowed object size."},
+    {expired_token, "ExpiredToken", 400,
+     "The provided token has expired."},
     {illegal_versioning_configuration, "IllegalVersioningConfigurationException", 400,
      "The Versioning element must be specified"},
     {incomplete_body, "IncompleteBody", 400,
@@ -45,6 +49,8 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
     {invalid_access_key_id, "InvalidAccessKeyId", 403,
      "The AWS access key ID that you provided does not exist in our records."},
     {invalid_argument, "InvalidArgument", 400, "Invalid Argument"},
+    {invalid_bucket_acl_with_object_ownership, "InvalidBucketAclWithObjectOwnership", 400,
+     "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"},
     {invalid_bucket_name, "InvalidBucketName", 400, "The specified bucket is not valid."},
     {invalid_bucket_state, "InvalidBucketState", 409,
      "The request is not valid for the current state of the bucket."},
@@ -69,6 +75,8 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
      "The write offset value that you specified does not match the current object size."},
     {key_too_long, "KeyTooLongError", 400, "Your key is too long."},
     {malformed_acl, "MalformedACLError", 400, "The ACL that you provided was not well formed."},
+    {malformed_policy, "MalformedPolicy", 400,
+     "This policy contains invalid Json"},
     {malformed_trailer, "MalformedTrailerError", 400,
      "The request contained trailing data that was not well-formed or did not conform to our published "
      "schema."},
@@ -81,6 +89,8 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
      "The specified method is not allowed against this resource."},
     {missing_content_length, "MissingContentLength", 411, "You must provide the Content-Length HTTP header."},
     {missing_request_body, "MissingRequestBodyError", 400, "Request body is empty."},
+    {missing_security_header, "MissingSecurityHeader", 400,
+     "Your request was missing a required header"},
     {no_such_bucket, "NoSuchBucket", 404, "The specified bucket does not exist"},
     {no_such_bucket_policy, "NoSuchBucketPolicy", 404, "The bucket policy does not exist"},
     {no_such_cors_configuration, "NoSuchCORSConfiguration", 404, "The CORS configuration does not exist"},
@@ -124,6 +134,10 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
      "your "
      "secret key and signing method."},
     {slow_down, "SlowDown", 503, "Please reduce your request rate."},
+    {unexpected_content, "UnexpectedContent", 400,
+     "This request does not support content"},
+    {unresolvable_grant_by_email_address, "UnresolvableGrantByEmailAddress", 400,
+     "The email address you provided does not match any account on record"},
     {too_many_parts, "TooManyParts", 400,
      "You have attempted to add more parts than the maximum of 10,000 that are allowed for this object."},
     {sha256_mismatch, "XAmzContentSHA256Mismatch", 400,

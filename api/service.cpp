@@ -1,9 +1,16 @@
 #include "api/service.h"
 
+#include <utility>
+
 #include "api/ascii.h"
 #include "api/call.h"
 #include "api/operations/operations.h"
+#include "api/secret_box.h"
+#include "api/session_tokens.h"
 #include "api/sigv4.h"
+#include "api/sts.h"
+#include "api/user_directory.h"
+#include "api/user_registry.h"
 #include "storage/base/log.h"
 
 namespace api {
@@ -66,19 +73,34 @@ struct Service::State {
   storage::ObjectStore& store;
   storage::Clock& clock;
   ServiceOptions options;
+  UserDirectory users;
+  SecretBox box;
+  UserRegistry registry;
+  SessionTokens sessions;
   Authenticator authenticator;
+  Authorizer authorizer;
 
   State(storage::ObjectStore& object_store, storage::Clock& service_clock, ServiceOptions given)
       : store(object_store),
         clock(service_clock),
         options(std::move(given)),
-        authenticator(clock, {options.region, options.locations, options.users}) {}
+        users(std::exchange(options.users, {})),
+        box(options.secrets_key),
+        registry(store, clock, box, users),
+        sessions(clock, box, users),
+        authenticator(clock, users, {options.region, options.locations, options.signature_v2, &sessions}),
+        authorizer(users) {
+    options.directory = &users;
+    wipe(options.secrets_key.data(), options.secrets_key.size());
+    options.secrets_key.clear();
+  }
 
+  bool is_sts(Call& call) const;
   Outcome<> admit(Call& call);
-  Outcome<> check_owner(const Call& call, const storage::BucketInfo& bucket) const;
   Task<Outcome<>> enter_bucket(Call& call);
   std::optional<Outcome<Response>> answer_from_memory(Call& call);
   Task<Outcome<Response>> run(Call& call);
+  bool reads_for_benchmark(const Call& call) const;
 };
 
 namespace {
@@ -89,11 +111,16 @@ Failure preflight(const Request& request) {
   return S3Error::access_forbidden;
 }
 
-bool reads_an_object(const Request& request, const RequestTarget& target) {
-  return !target.key.empty() && (request.method == "GET" || request.method == "HEAD");
-}
-
 }  // namespace
+
+// Calls of the security token service sign their body in another way: they are told apart first.
+bool Service::State::is_sts(Call& call) const {
+  if (call.request.method != "POST" || !box.has_key()) return false;
+  auto target = parse_target(call.request.target, call.request.header("host").value_or(""), options.domains);
+  if (!target || !may_be_sts(call.request, *target)) return false;
+  call.target = std::move(*target);
+  return true;
+}
 
 // Everything that can be said about a request before the store is asked: who, what, and whether that exists
 // here.
@@ -112,40 +139,44 @@ Outcome<> Service::State::admit(Call& call) {
   if (!route && call.target.bucket.empty() && route.error().error() == S3Error::method_not_allowed) {
     return route.error();
   }
-  const bool anonymous = options.unsafe_anonymous_reads && reads_an_object(request, call.target) &&
-                         !Authenticator::has_credentials(request, call.target);
-  if (!anonymous) {
-    auto identity = authenticator.authenticate(request, call.target);
-    if (!identity) return identity.error();
-    call.identity = std::move(*identity);
-  }
+  // Without a signature a request is nobody's; what nobody may do is the authorizer's to say.
+  auto identity = Authenticator::has_credentials(request, call.target)
+                      ? authenticator.authenticate(request, call.target)
+                      : Authenticator::anonymous(request);
+  if (!identity) return identity.error();
+  call.identity = std::move(*identity);
   if (!route) return route.error();
-  if (anonymous && !call.route->sub_resource.empty()) return S3Error::access_denied;
   return check_directives(call);
 }
 
-// Of calls with a user.
-Outcome<> Service::State::check_owner(const Call& call, const storage::BucketInfo& bucket) const {
+namespace {
+
+// x-amz-expected-bucket-owner, whatever the call.
+bool has_expected_owner(const Call& call, std::string_view owner_id) {
   const auto expected = call.header("x-amz-expected-bucket-owner");
-  if (bucket.owner_id == call.user().id && (!expected || *expected == bucket.owner_id)) return done();
-  return Failure(S3Error::access_denied).with_header("x-amz-bucket-region", options.region);
+  return !expected || *expected == owner_id;
 }
 
-// The bucket exists and is the caller's.
+}  // namespace
+
+// The bucket exists and the caller may do with it what the route means.
 Task<Outcome<>> Service::State::enter_bucket(Call& call) {
-  const auto expected = call.header("x-amz-expected-bucket-owner");
   if (!call.route->needs_bucket) {
-    if (expected && !call.target.bucket.empty() && *expected != call.user().id)
-      co_return S3Error::access_denied;
-    co_return done();
+    if (!call.target.bucket.empty() && !has_expected_owner(call, call.user().id)) co_return S3Error::access_denied;
+    co_return co_await authorizer.authorize(call);
   }
-  // The benchmark's anonymous reads have no owner to compare; the read itself finds a missing bucket.
-  if (call.anonymous()) co_return done();
   auto bucket = co_await store.bucket(call.target.bucket);
   if (!bucket) co_return bucket.error();
-  if (auto owner = check_owner(call, **bucket); !owner) co_return owner.error();
+  if (!has_expected_owner(call, (*bucket)->owner_id)) {
+    co_return Failure(S3Error::access_denied).with_header("x-amz-bucket-region", options.region);
+  }
   call.bucket = std::move(*bucket);
-  co_return done();
+  if (reads_for_benchmark(call)) co_return done();
+  co_return co_await authorizer.authorize(call);
+}
+
+bool Service::State::reads_for_benchmark(const Call& call) const {
+  return options.unsafe_anonymous_reads && call.anonymous() && call.route->handler == &get_object;
 }
 
 // A GET that needs nothing but memory is answered without a single suspension: for small objects the coroutines of the
@@ -154,23 +185,52 @@ std::optional<Outcome<Response>> Service::State::answer_from_memory(Call& call) 
   if (call.route->handler != &get_object || call.head() || call.target.parameter("versionId")) return std::nullopt;
   auto object = store.open_cached(call.target.bucket, call.target.key);
   if (!object) return std::nullopt;
-  if (!call.anonymous()) {
-    if (auto owner = check_owner(call, *object->bucket); !owner) return owner.error();
+  if (!has_expected_owner(call, object->bucket->owner_id)) return S3Error::access_denied;
+  // Another version than the current one goes the long way.
+  if (call.target.has("versionId")) return std::nullopt;
+  call.bucket = object->bucket;
+  if (!reads_for_benchmark(call)) {
+    if (auto allowed = authorizer.authorize_cached(call, *object->bucket, *object->info); !allowed) return allowed.error();
   }
   return get_cached_object(call, std::move(*object));
 }
 
 Task<Outcome<Response>> Service::State::run(Call& call) {
   if (auto entered = co_await enter_bucket(call); !entered) co_return entered.error();
-  co_return co_await call.route->handler(call);
+  auto response = co_await call.route->handler(call);
+  if (!response) {
+    const bool reads = call.bucket != nullptr && call.route->scope == Scope::object && !call.route->copy &&
+                       (call.route->method == "GET" || call.route->method == "HEAD");
+    if (!reads || reads_for_benchmark(call)) co_return response;
+    co_return authorizer.hide_missing(call, *call.bucket, response.error());
+  }
+  if (call.version_check_pending || call.tags_check_pending) {
+    // A handler that answers before it asked would answer anybody.
+    storage::log_error("authorization_left_open",
+                       {{"request_id", call.request.request_id}, {"operation", call.route->operation}});
+    co_return Failure(S3Error::internal_error);
+  }
+  co_return response;
 }
 
 Service::Service(storage::ObjectStore& store, storage::Clock& clock, ServiceOptions options)
     : state_(std::make_unique<State>(store, clock, std::move(options))) {}
 Service::~Service() = default;
 
+Task<storage::Result<>> Service::start() { return state_->registry.load(); }
+
+UserRegistry& Service::users() { return state_->registry; }
+
 Task<Response> Service::handle(const Request& request, HttpBody& body) {
-  Call call{request, body, state_->store, state_->clock, state_->options, {}, {}, nullptr, {}};
+  Call call{request, body, state_->store, state_->clock, state_->options, state_->authorizer, {}, {}, nullptr, {}};
+  if (state_->is_sts(call)) {
+    auto answer = co_await answer_sts(call, state_->authenticator, state_->sessions);
+    if (answer) {
+      if (!call.anonymous()) answer->user = call.user().id;
+      if (answer->operation.empty()) answer->operation = "Unknown";
+      co_return std::move(*answer);
+    }
+  }
   std::optional<Outcome<Response>> ready;
   if (auto admitted = state_->admit(call); !admitted) {
     ready = admitted.error();
@@ -193,7 +253,7 @@ Task<Response> Service::handle(const Request& request, HttpBody& body) {
     response = error_response(request, failure);
   }
   response.operation = call.route != nullptr ? call.route->operation : "Unknown";
-  if (call.identity.user != nullptr) response.user = call.identity.user->id;
+  if (!call.anonymous()) response.user = call.user().id;
   co_return response;
 }
 

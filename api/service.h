@@ -65,7 +65,7 @@ struct Response {
   bool head_only = false;                         // answer to HEAD: announce the length, send no body
   bool close = false;                             // end the connection after this answer
   std::string_view operation;                     // e.g. "PutObject": a static string, for metrics and logs
-  std::string_view user;                          // who asked; empty if not authenticated. Lives as the Service
+  std::string user;                               // the id of who asked; empty if not authenticated
 
   void add_header(std::string_view name, std::string_view value);
 };
@@ -81,12 +81,19 @@ struct User {
   std::string secret_key;
 };
 
+class UserDirectory;
+class UserRegistry;
+
 struct ServiceOptions {
   std::string region = "us-east-1";
   std::vector<std::string> locations;  // further LocationConstraints that CreateBucket takes
   std::vector<std::string> domains;    // virtual-hosted style: BUCKET.domain; localhost always
   std::vector<User> users;
+  // The key that seals users' secrets and temporary credentials: 32 bytes, or none, which does without both.
+  std::string secrets_key;
+  bool signature_v2 = true;            // the old signature is taken too
   bool unsafe_anonymous_reads = false;  // benchmarks only: GET and HEAD of objects without a signature
+  const UserDirectory* directory = nullptr;  // filled in by the Service from `users`
 };
 
 class Service {
@@ -94,7 +101,13 @@ class Service {
   Service(storage::ObjectStore& store, storage::Clock& clock, ServiceOptions options);
   ~Service();
 
+  // Reads the users of the metadata store. Once, before the first request.
+  Task<storage::Result<>> start();
+
   Task<Response> handle(const Request& request, HttpBody& body);
+
+  // The users of the metadata store, for the operator. Lives as the Service.
+  UserRegistry& users();
 
  private:
   struct State;

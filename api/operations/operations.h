@@ -14,6 +14,16 @@ Task<Outcome<Response>> get_bucket_location(Call& call);
 Task<Outcome<Response>> get_unconfigured(Call& call);  // what nobody configured: item by item as S3 answers
 Task<Outcome<Response>> get_acl(Call& call);
 Task<Outcome<Response>> put_acl(Call& call);
+Task<Outcome<Response>> get_bucket_policy(Call& call);
+Task<Outcome<Response>> put_bucket_policy(Call& call);
+Task<Outcome<Response>> delete_bucket_policy(Call& call);
+Task<Outcome<Response>> get_bucket_policy_status(Call& call);
+Task<Outcome<Response>> get_ownership_controls(Call& call);
+Task<Outcome<Response>> put_ownership_controls(Call& call);
+Task<Outcome<Response>> delete_ownership_controls(Call& call);
+Task<Outcome<Response>> get_public_access_block(Call& call);
+Task<Outcome<Response>> put_public_access_block(Call& call);
+Task<Outcome<Response>> delete_public_access_block(Call& call);
 
 Task<Outcome<Response>> get_object(Call& call);  // and HEAD
 // A GET of an object that was found in memory.

@@ -1,4 +1,5 @@
 // PutObject, DeleteObject.
+#include "api/access/request_acl.h"
 #include "api/ascii.h"
 #include "api/conditions.h"
 #include "api/http_date.h"
@@ -23,6 +24,8 @@ Task<Outcome<Response>> put_object(Call& call) {
     if (*appended) co_return std::move(**appended);
     condition->if_none_match_any = true;
   }
+  auto controls = new_object_controls(call);
+  if (!controls) co_return controls.error();
   BodyNeeds needs;
   needs.length_required = true;
   needs.md5 = true;
@@ -40,9 +43,9 @@ Task<Outcome<Response>> put_object(Call& call) {
   }
 
   storage::PutOptions options;
-  options.controls.lock = *lock;
   options.attributes = std::move(*attributes);
-  options.controls.owner_id = call.user().id;
+  options.controls = std::move(*controls);
+  options.controls.lock = *lock;
   options.condition = std::move(*condition);
   VerifiedBody body(call.body, std::move(*plan));
   const auto info = co_await call.store.put(call.object_key(), std::move(options), body);

@@ -12,13 +12,10 @@ struct ErrorAnswer {
 };
 
 constexpr ErrorAnswer kErrors[] = {
-    {"policy", S3Error::no_such_bucket_policy},
     {"cors", S3Error::no_such_cors_configuration},
     {"lifecycle", S3Error::no_such_lifecycle_configuration},
     {"tagging", S3Error::no_such_tag_set},
     {"encryption", S3Error::server_side_encryption_configuration_not_found},
-    {"publicAccessBlock", S3Error::no_such_public_access_block_configuration},
-    {"ownershipControls", S3Error::ownership_controls_not_found},
     {"website", S3Error::no_such_website_configuration},
     {"replication", S3Error::replication_configuration_not_found},
     {"torrent", S3Error::no_such_key},
@@ -32,7 +29,6 @@ struct Document {
 };
 
 constexpr Document kDocuments[] = {
-    {"policyStatus", "PolicyStatus", "IsPublic", "false"},
     {"logging", "BucketLoggingStatus", "", ""},
     {"notification", "NotificationConfiguration", "", ""},
     {"accelerate", "AccelerateConfiguration", "", ""},
