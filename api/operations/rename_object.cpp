@@ -49,8 +49,10 @@ Outcome<std::string> rename_token(const Call& call, const std::string& source) {
   return std::string(token) + '\n' + source;
 }
 
-// The conditions on both objects. Errors: PreconditionFailed.
+// The right to the source, whatever it is by now, and the conditions on both objects. Errors: AccessDenied,
+// PreconditionFailed.
 storage::Result<> judge_rename(const Call& call, const storage::ObjectInfo& source, const storage::ObjectInfo* target) {
+  if (!call.authorizer.check_source(call, *call.bucket, source.key, false, source)) return S3Error::access_denied;
   std::string_view condition;
   if (judge_read(call, "x-amz-rename-source-", source, &condition) != ReadVerdict::proceed) {
     return S3Error::precondition_failed;
@@ -82,6 +84,8 @@ Task<Outcome<Response>> rename_object(Call& call) {
   if (auto plain = check_plain_bucket(call, "RenameObject"); !plain) co_return plain.error();
   auto source = rename_source(call);
   if (!source) co_return source.error();
+  // A rename writes the target, which the route asks for, and reads and removes the source.
+  if (auto allowed = call.authorizer.check_removal(call, *source, {}); !allowed) co_return allowed.error();
   auto token = rename_token(call, *source);
   if (!token) co_return token.error();
   storage::RenameRequest request;
