@@ -51,6 +51,11 @@ struct Config {
   // Readers slower than this over a minute are cut in any case, since they hold old bytes on the drives; 0: none.
   std::uint64_t slow_reader_bytes_per_second = 4 * 1024;
   UpkeepConfig upkeep;
+  // Seals users' secrets and temporary credentials: 32 bytes given, or kept in a file that is made at the first start.
+  std::string secrets_key;
+  std::string secrets_key_file;        // empty: see secrets_key.h
+  std::string folder;                  // of the configuration file; empty without one
+  bool signature_v2 = true;            // the old signature of requests is taken too
   bool unsafe_anonymous_reads = false;
 };
 

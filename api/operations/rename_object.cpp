@@ -52,6 +52,7 @@ Outcome<std::string> rename_token(const Call& call, const std::string& source) {
 // The right to the source, whatever it is by now, and the conditions on both objects. Errors: AccessDenied,
 // PreconditionFailed.
 storage::Result<> judge_rename(const Call& call, const storage::ObjectInfo& source, const storage::ObjectInfo* target) {
+  // Under its new name the object may be open to others: who moves it must be allowed to read it.
   if (!call.authorizer.check_source(call, *call.bucket, source.key, false, source)) return S3Error::access_denied;
   std::string_view condition;
   if (judge_read(call, "x-amz-rename-source-", source, &condition) != ReadVerdict::proceed) {
