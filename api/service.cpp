@@ -182,7 +182,8 @@ bool Service::State::reads_for_benchmark(const Call& call) const {
 // A GET that needs nothing but memory is answered without a single suspension: for small objects the coroutines of the
 // long way cost as much as the system calls.
 std::optional<Outcome<Response>> Service::State::answer_from_memory(Call& call) {
-  if (call.route->handler != &get_object || call.head()) return std::nullopt;
+  // Another version than the current one goes the long way.
+  if (call.route->handler != &get_object || call.head() || call.target.has("versionId")) return std::nullopt;
   auto object = store.open_cached(call.target.bucket, call.target.key);
   if (!object) return std::nullopt;
   if (!has_expected_owner(call, object->bucket->owner_id)) return S3Error::access_denied;
