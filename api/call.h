@@ -14,6 +14,7 @@
 
 namespace api {
 
+class Keyring;
 class XmlWriter;
 
 struct Call {
@@ -26,6 +27,7 @@ struct Call {
   Identity identity;
   const Route* route = nullptr;
   storage::BucketInfoPtr bucket;  // of routes with needs_bucket, after the owner was checked
+  Keyring* keyring = nullptr;     // of the service; never null in an operation
 
   // A header; x-amz- names may stand in the query instead, where presigning clients put them.
   std::optional<std::string_view> header(std::string_view name) const {

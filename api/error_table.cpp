@@ -45,6 +45,8 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
     {invalid_argument, "InvalidArgument", 400, "Invalid Argument"},
     {invalid_bucket_name, "InvalidBucketName", 400, "The specified bucket is not valid."},
     {invalid_digest, "InvalidDigest", 400, "The Content-MD5 that you specified is not valid."},
+    {invalid_encryption_algorithm, "InvalidEncryptionAlgorithmError", 400,
+     "The encryption request that you specified is not valid. The valid value is AES256."},
     {invalid_location_constraint, "InvalidLocationConstraint", 400,
      "The specified location (Region) constraint is not valid."},
     {invalid_part, "InvalidPart", 400,
@@ -60,6 +62,7 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
     {invalid_token, "InvalidToken", 400, "The provided token is malformed or otherwise not valid."},
     {invalid_uri, "InvalidURI", 400, "The specified URI could not be parsed."},
     {key_too_long, "KeyTooLongError", 400, "Your key is too long."},
+    {kms_not_found, "KMS.NotFoundException", 400, "The KMS key that you specified does not exist."},
     {malformed_acl, "MalformedACLError", 400, "The ACL that you provided was not well formed."},
     {malformed_trailer, "MalformedTrailerError", 400,
      "The request contained trailing data that was not well-formed or did not conform to our published "

@@ -2,6 +2,7 @@
 
 #include "api/ascii.h"
 #include "api/call.h"
+#include "api/keyring.h"
 #include "api/operations/operations.h"
 #include "api/sigv4.h"
 #include "storage/base/log.h"
@@ -67,12 +68,14 @@ struct Service::State {
   storage::Clock& clock;
   ServiceOptions options;
   Authenticator authenticator;
+  Keyring keyring;
 
   State(storage::ObjectStore& object_store, storage::Clock& service_clock, ServiceOptions given)
       : store(object_store),
         clock(service_clock),
         options(std::move(given)),
-        authenticator(clock, {options.region, options.locations, options.users}) {}
+        authenticator(clock, {options.region, options.locations, options.users}),
+        keyring(store, options.encryption) {}
 
   Outcome<> admit(Call& call);
   Outcome<> check_owner(const Call& call, const storage::BucketInfo& bucket) const;
@@ -153,7 +156,8 @@ Task<Outcome<>> Service::State::enter_bucket(Call& call) {
 std::optional<Outcome<Response>> Service::State::answer_from_memory(Call& call) {
   if (call.route->handler != &get_object || call.head()) return std::nullopt;
   auto object = store.open_cached(call.target.bucket, call.target.key);
-  if (!object) return std::nullopt;
+  // What lies in memory of an encrypted object is cipher text.
+  if (!object || !object->info->controls.encryption.empty()) return std::nullopt;
   if (!call.anonymous()) {
     if (auto owner = check_owner(call, *object->bucket); !owner) return owner.error();
   }
@@ -170,7 +174,7 @@ Service::Service(storage::ObjectStore& store, storage::Clock& clock, ServiceOpti
 Service::~Service() = default;
 
 Task<Response> Service::handle(const Request& request, HttpBody& body) {
-  Call call{request, body, state_->store, state_->clock, state_->options, {}, {}, nullptr, {}};
+  Call call{request, body, state_->store, state_->clock, state_->options, {}, {}, nullptr, {}, &state_->keyring};
   std::optional<Outcome<Response>> ready;
   if (auto admitted = state_->admit(call); !admitted) {
     ready = admitted.error();

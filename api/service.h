@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/secret_key.h"
 #include "storage/object_store.h"
 
 namespace api {
@@ -81,11 +82,19 @@ struct User {
   std::string secret_key;
 };
 
+// Server-side encryption.
+struct EncryptionOptions {
+  std::map<std::string, SecretKeyPtr, std::less<>> keys;  // by the id that SSE-KMS requests name
+  std::string default_key;  // for SSE-KMS requests that name none; empty: those are refused
+  bool allow_http = false;  // SSE-C and SSE-KMS without TLS, for tests
+};
+
 struct ServiceOptions {
   std::string region = "us-east-1";
   std::vector<std::string> locations;  // further LocationConstraints that CreateBucket takes
   std::vector<std::string> domains;    // virtual-hosted style: BUCKET.domain; localhost always
   std::vector<User> users;
+  EncryptionOptions encryption;
   bool unsafe_anonymous_reads = false;  // benchmarks only: GET and HEAD of objects without a signature
 };
 

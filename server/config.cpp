@@ -110,6 +110,28 @@ api::User read_user(const json& value) {
   return user;
 }
 
+void read_encryption_keys(const json& value, const std::string& name, api::EncryptionOptions& encryption) {
+  if (!value.is_object()) throw ConfigError(fmt::format("\"{}\" must be an object", name));
+  for (const auto& [id, text] : value.items()) {
+    auto key = text.is_string() ? api::SecretKey::from_base64(text.get_ref<const std::string&>()) : std::nullopt;
+    // The text itself is not repeated: it may be a key that is nearly right.
+    if (id.empty() || !key) {
+      throw ConfigError(fmt::format("the encryption key \"{}\" must have a name and be the base64 of 32 bytes", id));
+    }
+    encryption.keys[id] = std::make_shared<const api::SecretKey>(std::move(*key));
+  }
+}
+
+void read_encryption(const json& value, api::EncryptionOptions& encryption) {
+  read_object(value, "\"encryption\"",
+              {{"keys", [&](const json& v, const std::string& n) { read_encryption_keys(v, n, encryption); }},
+               {"default_key", [&](const json& v, const std::string& n) { encryption.default_key = text_of(v, n); }},
+               {"allow_http", [&](const json& v, const std::string& n) { encryption.allow_http = flag_of(v, n); }}});
+  if (!encryption.default_key.empty() && !encryption.keys.contains(encryption.default_key)) {
+    throw ConfigError(fmt::format("the default_key \"{}\" of \"encryption\" is none of its keys", encryption.default_key));
+  }
+}
+
 void read_file(const std::string& file, Config& config) {
   std::ifstream stream(file);
   if (!stream) throw ConfigError(fmt::format("the configuration file {} cannot be read", file));
@@ -151,6 +173,7 @@ void read_file(const std::string& file, Config& config) {
        {"admin_socket", [&](const json& v, const std::string& n) { config.admin_socket = beside(text_of(v, n)); }},
        {"admin_token", [&](const json& v, const std::string& n) { config.admin_token = text_of(v, n); }},
        {"upkeep", [&](const json& v, const std::string&) { read_object(v, "\"upkeep\"", upkeep_keys); }},
+       {"encryption", [&](const json& v, const std::string&) { read_encryption(v, config.encryption); }},
        {"region", [&](const json& v, const std::string& n) { config.region = text_of(v, n); }},
        {"locations", [&](const json& v, const std::string& n) { config.locations = texts_of(v, n); }},
        {"domains", [&](const json& v, const std::string& n) { config.domains = texts_of(v, n); }},

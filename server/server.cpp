@@ -213,6 +213,7 @@ bool Process::start(std::string& why) {
   options.locations = config_.locations;
   options.domains = config_.domains;
   options.users = config_.users;
+  options.encryption = config_.encryption;
   options.unsafe_anonymous_reads = config_.unsafe_anonymous_reads;
   service_ = std::make_unique<api::Service>(store_->objects(), storage::system_clock(), std::move(options));
   s3_ = std::make_unique<S3Handler>(*service_);

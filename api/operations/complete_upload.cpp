@@ -3,6 +3,7 @@
 #include "api/checksum.h"
 #include "api/conditions.h"
 #include "api/encoding.h"
+#include "api/encryption.h"
 #include "api/limits.h"
 #include "api/operations/operations.h"
 #include "api/operations/results.h"
@@ -176,7 +177,9 @@ Task<Outcome<Response>> complete_multipart_upload(Call& call) {
   xml.etag((*info)->etag);
   write_checksum(xml, **info);
   xml.close("CompleteMultipartUploadResult");
-  co_return xml_response(xml);
+  Response response = xml_response(xml);
+  add_encryption_headers((*info)->controls.encryption, response);
+  co_return response;
 }
 
 }  // namespace api

@@ -1,6 +1,7 @@
 // GetObjectAttributes.
 #include "api/ascii.h"
 #include "api/checksum.h"
+#include "api/encryption.h"
 #include "api/http_date.h"
 #include "api/operations/operations.h"
 #include "api/operations/results.h"
@@ -98,6 +99,7 @@ Task<Outcome<Response>> get_object_attributes(Call& call) {
   const auto found = co_await call.store.head(call.object_key());
   if (!found) co_return found.error();
   const storage::ObjectInfo& info = **found;
+  if (auto allowed = check_reader(call, info); !allowed) co_return allowed.error();
 
   XmlWriter xml;
   xml.open_root("GetObjectAttributesResponse");

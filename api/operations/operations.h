@@ -12,6 +12,9 @@ Task<Outcome<Response>> head_bucket(Call& call);
 Task<Outcome<Response>> delete_bucket(Call& call);
 Task<Outcome<Response>> get_bucket_location(Call& call);
 Task<Outcome<Response>> get_unconfigured(Call& call);  // what nobody configured: item by item as S3 answers
+Task<Outcome<Response>> get_bucket_encryption(Call& call);
+Task<Outcome<Response>> put_bucket_encryption(Call& call);
+Task<Outcome<Response>> delete_bucket_encryption(Call& call);
 Task<Outcome<Response>> get_acl(Call& call);
 Task<Outcome<Response>> put_acl(Call& call);
 

@@ -1,6 +1,7 @@
 // PutObject, DeleteObject.
 #include "api/ascii.h"
 #include "api/conditions.h"
+#include "api/encryption.h"
 #include "api/http_date.h"
 #include "api/object_headers.h"
 #include "api/operations/operations.h"
@@ -15,25 +16,33 @@ Task<Outcome<Response>> put_object(Call& call) {
   if (!attributes) co_return attributes.error();
   auto condition = write_condition(call);
   if (!condition) co_return condition.error();
+  auto wish = read_encryption(call);
+  if (!wish) co_return wish.error();
   BodyNeeds needs;
   needs.length_required = true;
-  needs.md5 = true;
+  // The ETag of what only its client, or KMS, can decrypt is no MD5.
+  needs.md5 = wish->envelope.kind == EncryptionKind::none || wish->envelope.kind == EncryptionKind::store;
   // S3's own default where a client sends no checksum.
   needs.algorithm = ChecksumAlgorithm::crc64nvme;
   auto plan = plan_body(call.request, call.body, call.identity, needs);
   if (!plan) co_return plan.error();
 
+  auto sealing = co_await make_sealing(call, std::move(*wish));
+  if (!sealing) co_return sealing.error();
   storage::PutOptions options;
   options.attributes = std::move(*attributes);
   options.controls.owner_id = call.user().id;
+  options.controls.encryption = sealing->envelope;
   options.condition = std::move(*condition);
   VerifiedBody body(call.body, std::move(*plan));
-  const auto info = co_await call.store.put(call.object_key(), std::move(options), body);
+  SealedBody sealed(body, call.store.request_pool(), *sealing, 0);
+  const auto info = co_await call.store.put(call.object_key(), std::move(options), sealed.source());
   if (!info) co_return body_failure(info.error(), body);
 
   Response response;
   add_etag((*info)->etag, response);
   add_checksum_headers(**info, response);
+  add_encryption_headers(sealing->envelope, response, true);
   co_return response;
 }
 

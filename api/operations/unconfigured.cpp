@@ -16,7 +16,6 @@ constexpr ErrorAnswer kErrors[] = {
     {"cors", S3Error::no_such_cors_configuration},
     {"lifecycle", S3Error::no_such_lifecycle_configuration},
     {"tagging", S3Error::no_such_tag_set},
-    {"encryption", S3Error::server_side_encryption_configuration_not_found},
     {"object-lock", S3Error::object_lock_configuration_not_found},
     {"publicAccessBlock", S3Error::no_such_public_access_block_configuration},
     {"ownershipControls", S3Error::ownership_controls_not_found},

@@ -1,0 +1,22 @@
+// What the operations on a bucket's configuration share: reading the document, keeping its text with the bucket.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "api/call.h"
+#include "api/xml_body.h"
+
+namespace api {
+
+// The document of a PUT of a configuration. Errors: those of read_xml_body().
+Task<Outcome<XmlElement>> read_setting_body(Call& call, std::string_view root);
+
+// Keeps `text` as setting `name` of the call's bucket, or takes the setting away. The answer is empty, of `status`.
+Task<Outcome<Response>> store_setting(Call& call, std::string name, std::optional<std::string> text, unsigned status);
+
+// The setting of that name; nullopt when there is none. Lives as long as the call's bucket.
+std::optional<std::string_view> find_setting(const Call& call, std::string_view name);
+
+}  // namespace api
