@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -37,6 +38,7 @@ constexpr std::size_t kConnectionsMax = 64;
 constexpr std::uint32_t kHeadBytesMax = 16 * 1024;
 constexpr std::uint64_t kBodyBytesMax = 64 * 1024;
 constexpr std::chrono::seconds kIdleLimit{10};
+constexpr std::chrono::milliseconds kAcceptPause{50};
 
 bool open_to_all(const AdminRequest& request) {
   return request.path == "/metrics" || request.path.starts_with("/.granary/health/");
@@ -124,7 +126,17 @@ struct AdminServer::State {
     while (true) {
       auto [error, socket] = co_await acceptor.async_accept(kAsTuple);
       if (error == asio::error::operation_aborted || !acceptor.is_open()) co_return;
-      if (error || sessions.size() >= kConnectionsMax) continue;
+      if (error) {
+        // No file is left, most likely: asking again at once would fail again at once.
+        asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
+                                   storage::Executor>
+            pause(context.get_executor());
+        pause.expires_after(kAcceptPause);
+        auto [ended] = co_await pause.async_wait(kAsTuple);
+        if (ended) co_return;
+        continue;
+      }
+      if (sessions.size() >= kConnectionsMax) continue;
       sessions.spawn(context.get_executor(), serve<Protocol>(std::move(socket), trusted));
     }
   }
@@ -139,6 +151,14 @@ bool AdminServer::State::listen_local(std::string& why) {
   if (!path.parent_path().empty() && !std::filesystem::exists(path.parent_path())) {
     std::filesystem::create_directories(path.parent_path(), failed);
     if (!failed) ::chmod(path.parent_path().c_str(), 0700);
+  }
+  // Whoever owns the directory could put a socket of his own there.
+  struct stat folder{};
+  if (::stat(path.parent_path().empty() ? "." : path.parent_path().c_str(), &folder) != 0 ||
+      (folder.st_uid != ::geteuid() && folder.st_uid != 0)) {
+    why = fmt::format("the directory of the admin socket {} is absent or another user's: give another \"admin_socket\"",
+                      options.socket);
+    return false;
   }
   try {
     // A socket that a killed process left behind refuses connections; one that answers belongs to another store.

@@ -15,23 +15,8 @@ using storage::segment::DriveStatus;
 using storage::segment::MemberInfo;
 
 AdminAnswer answer_of(const json& document, unsigned status = 200) {
-  return {status, document.dump() + "\n", "application/json"};
-}
-
-const char* name_of(DriveStatus status) {
-  switch (status) {
-    case DriveStatus::alive:
-      return "alive";
-    case DriveStatus::suspect:
-      return "suspect";
-    case DriveStatus::lost:
-      return "lost";
-    case DriveStatus::missing:
-      return "missing";
-    case DriveStatus::retired:
-      return "retired";
-  }
-  return "unknown";
+  // Paths need not be UTF-8.
+  return {status, document.dump(-1, ' ', false, json::error_handler_t::replace) + "\n", "application/json"};
 }
 
 json scrub_of(const storage::upkeep::Scrubber::Progress& progress) {
@@ -153,7 +138,9 @@ AdminAnswer refused_by(const storage::Error& error, const std::string& why) {
 // The number in /v1/drives/NUMBER/action.
 std::optional<std::uint32_t> drive_of(const std::string& path, std::string_view action) {
   constexpr std::string_view kPrefix = "/v1/drives/";
-  if (!path.starts_with(kPrefix) || !path.ends_with(action)) return std::nullopt;
+  if (path.size() <= kPrefix.size() + action.size() || !path.starts_with(kPrefix) || !path.ends_with(action)) {
+    return std::nullopt;
+  }
   const std::string_view digits(path.data() + kPrefix.size(), path.size() - kPrefix.size() - action.size());
   std::uint32_t number = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
@@ -191,7 +178,7 @@ json drives_document(StoreNode& store) {
     list.push_back({{"id", member.number},
                     {"uuid", member.uuid},
                     {"path", member.path},
-                    {"state", member.retiring && member.status == DriveStatus::alive ? "retiring" : name_of(member.status)},
+                    {"state", member.retiring && member.status == DriveStatus::alive ? "retiring" : storage::segment::status_name(member.status)},
                     {"capacity_bytes", member.capacity_bytes},
                     {"zones", member.zones},
                     {"zones_free", store.segments().zones_free(member.number)},

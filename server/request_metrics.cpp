@@ -19,7 +19,7 @@ void RequestMetrics::record(std::string_view operation, unsigned status, std::ui
   Series& series = find(operation, status);
   series.count->add();
   series.latency->record_ns(duration_ns);
-  received_bytes_.add(received_bytes);
+  if (received_bytes > 0) received_bytes_.add(received_bytes);
   sent_bytes_.add(sent_bytes);
 }
 

@@ -164,6 +164,7 @@ void StoreUpkeep::start() {
 
 void StoreUpkeep::stop() {
   if (!state_->thread.joinable()) return;
+  state_->checker.stop();
   const auto end = [](State& state) -> Task<> {
     co_await state.rebuilder.stop();
     co_await state.scrubber.stop();

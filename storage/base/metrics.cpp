@@ -7,14 +7,33 @@
 
 namespace storage {
 
+std::size_t metric_cell() {
+  static std::atomic<std::size_t> threads{0};
+  thread_local const std::size_t cell = threads.fetch_add(1, std::memory_order_relaxed) % kMetricCells;
+  return cell;
+}
+
 void LatencyHistogram::record_ns(std::uint64_t duration_ns) {
   std::size_t index = 0;
   if (duration_ns > kFirstBoundNs) {
     index = static_cast<std::size_t>(std::bit_width((duration_ns - 1) / kFirstBoundNs));
     if (index > kBuckets) index = kBuckets;
   }
-  buckets_[index].fetch_add(1, std::memory_order_relaxed);
-  sum_ns_.fetch_add(duration_ns, std::memory_order_relaxed);
+  Cell& cell = cells_[metric_cell()];
+  cell.buckets[index].fetch_add(1, std::memory_order_relaxed);
+  cell.sum_ns.fetch_add(duration_ns, std::memory_order_relaxed);
+}
+
+std::uint64_t LatencyHistogram::bucket(std::size_t index) const {
+  std::uint64_t sum = 0;
+  for (const Cell& cell : cells_) sum += cell.buckets[index].load(std::memory_order_relaxed);
+  return sum;
+}
+
+double LatencyHistogram::sum_seconds() const {
+  std::uint64_t sum_ns = 0;
+  for (const Cell& cell : cells_) sum_ns += cell.sum_ns.load(std::memory_order_relaxed);
+  return static_cast<double>(sum_ns) * 1e-9;
 }
 
 double LatencyHistogram::bound_seconds(std::size_t index) {

@@ -24,6 +24,13 @@ namespace {
 using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
                                          asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
+bool means_gone(Error error) {
+  return error == Errc::drive_lost || error == boost::system::errc::no_such_device ||
+         error == boost::system::errc::no_such_device_or_address;
+}
+
+}  // namespace
+
 const char* status_name(DriveStatus status) {
   switch (status) {
     case DriveStatus::alive:
@@ -39,13 +46,6 @@ const char* status_name(DriveStatus status) {
   }
   return "unknown";
 }
-
-bool means_gone(Error error) {
-  return error == Errc::drive_lost || error == boost::system::errc::no_such_device ||
-         error == boost::system::errc::no_such_device_or_address;
-}
-
-}  // namespace
 
 DriveSet::DriveSet(std::unique_ptr<State> state) : state_(std::move(state)) {}
 DriveSet::~DriveSet() = default;

@@ -43,6 +43,9 @@ enum class DriveStatus : std::uint8_t {
   retired,  // left the store for good: nothing lies on it
 };
 
+// As logs, metrics and commands call it.
+const char* status_name(DriveStatus status);
+
 struct MemberInfo {
   std::uint32_t number;  // stable, 0-based, in the member table
   std::string uuid;      // 32 hex digits

@@ -69,7 +69,7 @@ class DriveStateGauges {
       if (row[state] == nullptr) {
         MetricLabels labels;
         labels.emplace_back("drive", std::to_string(member));
-        labels.emplace_back("state", kNames[state]);
+        labels.emplace_back("state", status_name(static_cast<DriveStatus>(state)));
         row[state] = &registry_.gauge("storage_drive_state", "1 for the state that the drive is in.", labels);
       }
       row[state]->set(state == static_cast<std::size_t>(status) ? 1 : 0);
@@ -77,8 +77,7 @@ class DriveStateGauges {
   }
 
  private:
-  static constexpr std::array<const char*, 5> kNames = {"alive", "suspect", "lost", "missing", "retired"};
-  using Row = std::array<Gauge*, kNames.size()>;
+  using Row = std::array<Gauge*, static_cast<std::size_t>(DriveStatus::retired) + 1>;
   MetricsRegistry& registry_;
   std::mutex mutex_;
   std::map<std::uint32_t, Row> gauges_;

@@ -99,6 +99,7 @@ Task<Result<std::vector<Checker::Group>>> Checker::count() {
   for (const segment::SegmentRecord& record : segments_.segments()) counts[record.id] = 0;
   std::string cursor;
   while (true) {
+    if (stopping_.load()) co_return Errc::shutting_down;
     auto page = co_await index_.walk(cursor, kRowsAPage);
     if (!page) co_return page.error();
     for (const segment::Extent& extent : page->extents) {
@@ -131,6 +132,7 @@ Task<Result<std::map<segment::SegmentId, Checker::Extents>>> Checker::collect(co
   std::map<segment::SegmentId, Extents> collected;
   std::string cursor;
   while (true) {
+    if (stopping_.load()) co_return Errc::shutting_down;
     auto page = co_await index_.walk(cursor, kRowsAPage);
     if (!page) co_return page.error();
     for (const segment::Extent& extent : page->extents) {
@@ -173,6 +175,7 @@ Task<Result<>> Checker::check_directory(segment::SegmentId id, const Extents& ex
   std::uint32_t block = 0;
   bool readable = true;
   while (true) {
+    if (stopping_.load()) co_return Errc::shutting_down;
     auto stripe = co_await segments_.next_stripe(id, block);
     if (!stripe && stripe.error() == Errc::io_error) {
       // More than m shards cannot be read: that says nothing of the records, and the codewords tell of it.
@@ -207,6 +210,7 @@ Task<Result<>> Checker::check_codewords(segment::SegmentId id, const Extents& ex
     return answer(first < last);
   };
   while (true) {
+    if (stopping_.load()) co_return Errc::shutting_down;
     auto step = co_await segments_.scrub(request);
     if (!step) co_return step.error();
     if (step->stripes_lost > 0 || step->stripes_unreadable > 0) {
@@ -234,6 +238,7 @@ Task<Result<>> Checker::confirm() {
   if (absent_segments_.empty() && suspects_.empty()) co_return success();
   std::string cursor;
   while (true) {
+    if (stopping_.load()) co_return Errc::shutting_down;
     auto page = co_await index_.walk(cursor, kRowsAPage);
     if (!page) co_return page.error();
     for (std::size_t i = 0; i < page->extents.size(); ++i) {

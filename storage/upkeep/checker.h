@@ -10,6 +10,7 @@
 // Errors    of run(): the metadata store's, Errc::shutting_down. Problems of the data are no errors: they are in the report.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -39,6 +40,8 @@ class Checker {
       : segments_(segments), index_(index), pool_(pool), pacer_(pacer), options_(options) {}
 
   Task<Result<>> run();
+  // run() ends soon with Errc::shutting_down, and so does every later one. Any thread.
+  void stop() { stopping_.store(true); }
 
   struct Report {
     enum class State : std::uint8_t { never, running, done, failed };
@@ -81,6 +84,7 @@ class Checker {
   io::BufferPool& pool_;
   Pacer& pacer_;
   const CheckerOptions options_;
+  std::atomic<bool> stopping_{false};
 
   std::set<segment::SegmentId> absent_segments_;  // named, but not there when looked for
   std::map<Place, Fault> suspects_;
