@@ -21,6 +21,7 @@ constexpr Route kRoutes[] = {
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "versions", .operation = "ListObjectVersions", .handler = list_object_versions},
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "uploads", .operation = "ListMultipartUploads", .handler = list_multipart_uploads},
     {.method = "POST", .scope = Scope::bucket, .sub_resource = "delete", .operation = "DeleteObjects", .handler = delete_objects},
+    {.method = "POST", .scope = Scope::bucket, .operation = "PostObject", .handler = post_object, .needs_bucket = false},
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "location", .operation = "GetBucketLocation", .handler = get_bucket_location},
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "acl", .operation = "GetBucketAcl", .handler = get_acl},
     {.method = "PUT", .scope = Scope::bucket, .sub_resource = "acl", .operation = "PutBucketAcl", .handler = put_acl},
@@ -141,6 +142,7 @@ std::string_view plain_methods(Scope scope) {
     case Scope::service:
       return "GET";
     case Scope::bucket:
+      return "GET, HEAD, PUT, POST, DELETE";
     case Scope::object:
       return "GET, HEAD, PUT, DELETE";
   }
@@ -231,11 +233,7 @@ Outcome<const Route*> find_route(std::string_view method, const RequestTarget& t
     if (auto checked = check_parameters(route, target); !checked) return checked.error();
     return &route;
   }
-  if (sub == nullptr) {
-    // A POST of a form to a bucket is an upload of a browser: known to S3, not built.
-    if (scope == Scope::bucket && method == "POST") return not_implemented("POST");
-    return method_not_allowed(method, plain_methods(scope));
-  }
+  if (sub == nullptr) return method_not_allowed(method, plain_methods(scope));
   const std::string_view methods = scope == Scope::object ? sub->object_methods : sub->bucket_methods;
   if (lists_method(methods, method)) return not_implemented(sub->name);
   return method_not_allowed(method, methods);

@@ -117,7 +117,9 @@ Outcome<> Service::State::admit(Call& call) {
   }
   const bool anonymous = options.unsafe_anonymous_reads && reads_an_object(request, call.target) &&
                          !Authenticator::has_credentials(request, call.target);
-  if (!anonymous) {
+  // A form carries who sent it among its fields.
+  const bool form = route && (*route)->handler == &post_object;
+  if (!anonymous && !form) {
     auto identity = authenticator.authenticate(request, call.target);
     if (!identity) return identity.error();
     call.identity = std::move(*identity);
@@ -138,7 +140,7 @@ Outcome<> Service::State::check_owner(const Call& call, const storage::BucketInf
 Task<Outcome<>> Service::State::enter_bucket(Call& call) {
   const auto expected = call.header("x-amz-expected-bucket-owner");
   if (!call.route->needs_bucket) {
-    if (expected && !call.target.bucket.empty() && *expected != call.user().id)
+    if (expected && !call.anonymous() && !call.target.bucket.empty() && *expected != call.user().id)
       co_return S3Error::access_denied;
     co_return done();
   }

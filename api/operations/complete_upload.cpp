@@ -135,15 +135,6 @@ Failure complete_failure(const storage::Error& error, const storage::CompleteFai
   return failure;
 }
 
-std::string location(const Call& call) {
-  std::string url = call.request.tls ? "https://" : "http://";
-  url += call.request.header("host").value_or("localhost");
-  if (!call.target.virtual_hosted) url += "/" + call.target.bucket;
-  url += '/';
-  append_percent_encoded(url, call.target.key, Slash::keep);
-  return url;
-}
-
 }  // namespace
 
 Task<Outcome<Response>> complete_multipart_upload(Call& call) {
@@ -171,7 +162,7 @@ Task<Outcome<Response>> complete_multipart_upload(Call& call) {
 
   XmlWriter xml;
   xml.open_root("CompleteMultipartUploadResult");
-  xml.element("Location", location(call));
+  xml.element("Location", object_url(call));
   xml.element("Bucket", call.target.bucket);
   xml.element("Key", call.target.key);
   xml.etag((*info)->etag);

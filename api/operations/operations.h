@@ -22,6 +22,7 @@ Task<Outcome<Response>> get_object(Call& call);  // and HEAD
 // A GET of an object that was found in memory.
 Outcome<Response> get_cached_object(Call& call, storage::CachedObject object);
 Task<Outcome<Response>> put_object(Call& call);
+Task<Outcome<Response>> post_object(Call& call);  // a form; it says itself who sent it
 Task<Outcome<Response>> copy_object(Call& call);
 Task<Outcome<Response>> delete_object(Call& call);
 Task<Outcome<Response>> delete_objects(Call& call);
