@@ -15,6 +15,7 @@
 namespace api {
 
 class Keyring;
+struct BucketSettings;
 class XmlWriter;
 
 struct Call {
@@ -28,6 +29,7 @@ struct Call {
   const Route* route = nullptr;
   storage::BucketInfoPtr bucket;  // of routes with needs_bucket, after the owner was checked
   Keyring* keyring = nullptr;     // of the service; never null in an operation
+  BucketSettings* settings = nullptr;  // likewise
 
   // A header; x-amz- names may stand in the query instead, where presigning clients put them.
   std::optional<std::string_view> header(std::string_view name) const {

@@ -49,9 +49,11 @@ constexpr auto kKnown = std::to_array<std::string_view>({
     "x-amz-signature",
     "x-amz-signedheaders",
     "x-amz-source-expected-bucket-owner",
+    "x-amz-storage-class",
     "x-amz-tagging",
     "x-amz-tagging-directive",
     "x-amz-trailer",
+    "x-amz-transition-default-minimum-object-size",
     "x-amz-user-agent",
     "x-amz-website-redirect-location",
 });
@@ -62,12 +64,11 @@ struct Default {
   std::string_view name;
   std::array<std::string_view, 2> values;
 };
-constexpr std::array<Default, 5> kDefaults = {{
+constexpr std::array<Default, 4> kDefaults = {{
     {"x-amz-acl", {"private", "bucket-owner-full-control"}},
     {"x-amz-bucket-object-lock-enabled", {"false", "false"}},
     {"x-amz-object-lock-legal-hold", {"OFF", "OFF"}},
     {"x-amz-object-ownership", {"BucketOwnerEnforced", "ObjectWriter"}},
-    {"x-amz-storage-class", {"STANDARD", "STANDARD"}},
 }};
 
 Failure refused(std::string_view name) {
@@ -83,7 +84,6 @@ Outcome<> check_write(const Route& route, std::string_view name, std::string_vie
   for (const Default& entry : kDefaults) {
     if (entry.name != lower) continue;
     if (equals_caseless(value, entry.values[0]) || equals_caseless(value, entry.values[1])) return done();
-    if (lower == "x-amz-storage-class") return S3Error::invalid_storage_class;
     return refused(name);
   }
   return refused(name);

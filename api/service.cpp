@@ -1,6 +1,7 @@
 #include "api/service.h"
 
 #include "api/ascii.h"
+#include "api/bucket_settings.h"
 #include "api/call.h"
 #include "api/keyring.h"
 #include "api/operations/operations.h"
@@ -69,6 +70,7 @@ struct Service::State {
   ServiceOptions options;
   Authenticator authenticator;
   Keyring keyring;
+  BucketSettings settings;
 
   State(storage::ObjectStore& object_store, storage::Clock& service_clock, ServiceOptions given)
       : store(object_store),
@@ -81,15 +83,17 @@ struct Service::State {
   Outcome<> check_owner(const Call& call, const storage::BucketInfo& bucket) const;
   Task<Outcome<>> enter_bucket(Call& call);
   std::optional<Outcome<Response>> answer_from_memory(Call& call);
+  Task<Outcome<Response>> answer_preflight(Call& call);
+  Task<> add_cors(const Call& call, Response& response);
   Task<Outcome<Response>> run(Call& call);
 };
 
 namespace {
 
-// A preflight request: no bucket has a CORS rule yet.
-Failure preflight(const Request& request) {
+// What a preflight request must say to be one.
+Outcome<> check_preflight(const Request& request) {
   if (!request.header("origin")) return S3Error::bad_request;
-  return S3Error::access_forbidden;
+  return done();
 }
 
 bool reads_an_object(const Request& request, const RequestTarget& target) {
@@ -105,7 +109,7 @@ Outcome<> Service::State::admit(Call& call) {
   auto target = parse_target(request.target, request.header("host").value_or(""), options.domains);
   if (!target) return target.error();
   call.target = std::move(*target);
-  if (request.method == "OPTIONS") return preflight(request);
+  if (request.method == "OPTIONS") return check_preflight(request);
   if (!call.target.bucket.empty() && !is_bucket_name(call.target.bucket)) return S3Error::invalid_bucket_name;
 
   const bool copy = call.header("x-amz-copy-source").has_value();
@@ -163,7 +167,29 @@ std::optional<Outcome<Response>> Service::State::answer_from_memory(Call& call) 
   if (!call.anonymous()) {
     if (auto owner = check_owner(call, *object->bucket); !owner) return owner.error();
   }
+  call.bucket = object->bucket;
   return get_cached_object(call, std::move(*object));
+}
+
+// Browsers ask before they send; who asks is not known yet, and need not be.
+Task<Outcome<Response>> Service::State::answer_preflight(Call& call) {
+  const auto bucket = co_await store.bucket(call.target.bucket);
+  if (!bucket && bucket.error() != storage::Errc::bucket_not_found) co_return bucket.error();
+  if (!bucket) co_return Failure(S3Error::access_forbidden, "CORSResponse: Bucket not found");
+  const auto rules = settings.cors.get(**bucket);
+  co_return api::answer_preflight(call.request, rules.get());
+}
+
+// Answers to browsers carry what the bucket's rules say, errors too.
+Task<> Service::State::add_cors(const Call& call, Response& response) {
+  storage::BucketInfoPtr bucket = call.bucket;
+  if (!bucket && is_bucket_name(call.target.bucket)) {
+    const auto found = co_await store.bucket(call.target.bucket);
+    if (found) bucket = *found;
+  }
+  if (!bucket) co_return;
+  const auto rules = settings.cors.get(*bucket);
+  add_cors_headers(call.request, rules.get(), response.headers);
 }
 
 Task<Outcome<Response>> Service::State::run(Call& call) {
@@ -176,10 +202,12 @@ Service::Service(storage::ObjectStore& store, storage::Clock& clock, ServiceOpti
 Service::~Service() = default;
 
 Task<Response> Service::handle(const Request& request, HttpBody& body) {
-  Call call{request, body, state_->store, state_->clock, state_->options, {}, {}, nullptr, {}, &state_->keyring};
+  Call call{request, body, state_->store, state_->clock, state_->options, {}, {}, nullptr, {}, &state_->keyring, &state_->settings};
   std::optional<Outcome<Response>> ready;
   if (auto admitted = state_->admit(call); !admitted) {
     ready = admitted.error();
+  } else if (call.route == nullptr) {
+    ready = co_await state_->answer_preflight(call);
   } else {
     ready = state_->answer_from_memory(call);
   }
@@ -198,7 +226,9 @@ Task<Response> Service::handle(const Request& request, HttpBody& body) {
     }
     response = error_response(request, failure);
   }
+  if (request.method != "OPTIONS" && request.header("origin")) co_await state_->add_cors(call, response);
   response.operation = call.route != nullptr ? call.route->operation : "Unknown";
+  if (request.method == "OPTIONS") response.operation = "Preflight";
   if (call.identity.user != nullptr) response.user = call.identity.user->id;
   co_return response;
 }

@@ -89,12 +89,20 @@ struct EncryptionOptions {
   bool allow_http = false;  // SSE-C and SSE-KMS without TLS, for tests
 };
 
+// Lifecycle. Shorter days are for tests.
+struct LifecycleOptions {
+  std::uint32_t day_seconds = 24 * 3600;
+  std::uint32_t scan_seconds = 3600;  // how often somebody looks whether anything is due
+};
+
 struct ServiceOptions {
   std::string region = "us-east-1";
   std::vector<std::string> locations;  // further LocationConstraints that CreateBucket takes
   std::vector<std::string> domains;    // virtual-hosted style: BUCKET.domain; localhost always
   std::vector<User> users;
   EncryptionOptions encryption;
+  LifecycleOptions lifecycle;
+  std::vector<std::string> storage_classes;  // beside those of AWS; what transitions may name
   bool unsafe_anonymous_reads = false;  // benchmarks only: GET and HEAD of objects without a signature
 };
 

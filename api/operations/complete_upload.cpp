@@ -5,6 +5,7 @@
 #include "api/encoding.h"
 #include "api/encryption.h"
 #include "api/limits.h"
+#include "api/object_headers.h"
 #include "api/operations/operations.h"
 #include "api/operations/results.h"
 #include "api/xml_body.h"
@@ -170,6 +171,7 @@ Task<Outcome<Response>> complete_multipart_upload(Call& call) {
   xml.close("CompleteMultipartUploadResult");
   Response response = xml_response(xml);
   add_encryption_headers((*info)->controls.encryption, response);
+  add_expiration(call, **info, response);
   co_return response;
 }
 

@@ -45,12 +45,14 @@ Outcome<CopyPlan> plan_copy(const Call& call, const storage::ObjectInfo& source)
   if (!given) return given.error();
   if (*tagging) plan.options.tags = given->tags;
   const std::string redirect = given->website_redirect;
+  const std::string storage_class = given->storage_class;
   if (*metadata) {
     plan.options.attributes = std::move(*given);
-  } else if (!redirect.empty()) {
-    // The redirect is never copied and may be given without replacing the rest.
+  } else if (redirect != source.attributes.website_redirect || storage_class != source.attributes.storage_class) {
+    // Neither is ever copied, and both may be given without replacing the rest.
     plan.options.attributes = source.attributes;
     plan.options.attributes->website_redirect = redirect;
+    plan.options.attributes->storage_class = storage_class;
   }
   auto condition = write_condition(call);
   if (!condition) return condition.error();
@@ -61,7 +63,8 @@ Outcome<CopyPlan> plan_copy(const Call& call, const storage::ObjectInfo& source)
     if (!plan.algorithm)
       return Failure(S3Error::invalid_request, "Checksum algorithm provided is unsupported.");
   }
-  plan.changes_something = plan.options.attributes || plan.options.tags || plan.algorithm;
+  const bool other_class = call.header("x-amz-storage-class") && storage_class != source.attributes.storage_class;
+  plan.changes_something = *metadata || *tagging || plan.algorithm || !redirect.empty() || other_class;
   return plan;
 }
 
@@ -153,6 +156,7 @@ Task<Outcome<Response>> copy_object(Call& call) {
   xml.close("CopyObjectResult");
   Response response = xml_response(xml);
   add_encryption_headers(envelope, response, true);
+  add_expiration(call, **info, response);
   co_return response;
 }
 

@@ -153,6 +153,7 @@ Outcome<Response> describe(const Call& call, const storage::ObjectInfo& info, Se
   response.content_length = selection.range.length;
   add_selection_headers(call, info, selection, response);
   add_encryption_headers(info.controls.encryption, response);
+  add_expiration(call, info, response);
   return response;
 }
 

@@ -110,7 +110,10 @@ Task<Outcome<Response>> get_object_attributes(Call& call) {
     xml.close("Checksum");
   }
   if (wanted->parts && !info.parts.empty()) write_parts(xml, info, *marker, *limit);
-  if (wanted->storage_class) xml.element("StorageClass", "STANDARD");
+  if (wanted->storage_class) {
+    const std::string& named = info.attributes.storage_class;
+    xml.element("StorageClass", named.empty() ? std::string_view("STANDARD") : std::string_view(named));
+  }
   if (wanted->size) xml.element("ObjectSize", info.size);
   xml.close("GetObjectAttributesResponse");
   Response response = xml_response(xml);

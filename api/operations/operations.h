@@ -12,6 +12,15 @@ Task<Outcome<Response>> head_bucket(Call& call);
 Task<Outcome<Response>> delete_bucket(Call& call);
 Task<Outcome<Response>> get_bucket_location(Call& call);
 Task<Outcome<Response>> get_unconfigured(Call& call);  // what nobody configured: item by item as S3 answers
+Task<Outcome<Response>> get_bucket_cors(Call& call);
+Task<Outcome<Response>> put_bucket_cors(Call& call);
+Task<Outcome<Response>> delete_bucket_cors(Call& call);
+Task<Outcome<Response>> get_bucket_tagging(Call& call);
+Task<Outcome<Response>> put_bucket_tagging(Call& call);
+Task<Outcome<Response>> delete_bucket_tagging(Call& call);
+Task<Outcome<Response>> get_bucket_lifecycle(Call& call);
+Task<Outcome<Response>> put_bucket_lifecycle(Call& call);
+Task<Outcome<Response>> delete_bucket_lifecycle(Call& call);
 Task<Outcome<Response>> get_bucket_encryption(Call& call);
 Task<Outcome<Response>> put_bucket_encryption(Call& call);
 Task<Outcome<Response>> delete_bucket_encryption(Call& call);

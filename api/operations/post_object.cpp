@@ -319,7 +319,7 @@ Task<Outcome<Response>> post_object(Call& call) {
   if (const auto host = call.request.header("host")) request.headers.push_back({"host", *host});
   for (const auto& [name, value] : *headers) request.headers.push_back({name, value});
   FileBody file(reader, *range);
-  Call put{request, file, call.store, call.clock, call.options, {}, {}, nullptr, std::move(*bucket), call.keyring};
+  Call put{request, file, call.store, call.clock, call.options, {}, {}, nullptr, std::move(*bucket), call.keyring, call.settings};
   put.target.bucket = call.target.bucket;
   put.target.key = std::move(*key);
   put.target.virtual_hosted = call.target.virtual_hosted;

@@ -43,6 +43,7 @@ Task<Outcome<Response>> put_object(Call& call) {
   add_etag((*info)->etag, response);
   add_checksum_headers(**info, response);
   add_encryption_headers(sealing->envelope, response, true);
+  add_expiration(call, **info, response);
   co_return response;
 }
 

@@ -1,6 +1,7 @@
 #include "api/operations/settings.h"
 
 #include "api/limits.h"
+#include "api/xml_writer.h"
 
 namespace api {
 
@@ -29,6 +30,35 @@ Task<Outcome<Response>> store_setting(Call& call, std::string name, std::optiona
   const auto changed = co_await call.store.change_bucket(call.target.bucket, change);
   if (!changed) co_return changed.error();
   co_return empty_response(status);
+}
+
+namespace {
+
+// Recursion is bounded by the depth that the reader lets through.
+void write_element(XmlWriter& xml, const XmlElement& element) {
+  xml.open(element.name);
+  xml.text(element.text);
+  for (const XmlElement& child : element.children) write_element(xml, child);
+  xml.close(element.name);
+}
+
+}  // namespace
+
+std::string document_text(const XmlElement& root) {
+  XmlWriter xml;
+  xml.open_root(root.name);
+  xml.text(root.text);
+  for (const XmlElement& child : root.children) write_element(xml, child);
+  xml.close(root.name);
+  return xml.take();
+}
+
+Response document_response(std::string_view text) {
+  Response response;
+  response.text = text;
+  response.content_length = text.size();
+  response.add_header("Content-Type", "application/xml");
+  return response;
 }
 
 std::optional<std::string_view> find_setting(const Call& call, std::string_view name) {

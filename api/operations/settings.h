@@ -19,4 +19,9 @@ Task<Outcome<Response>> store_setting(Call& call, std::string name, std::optiona
 // The setting of that name; nullopt when there is none. Lives as long as the call's bucket.
 std::optional<std::string_view> find_setting(const Call& call, std::string_view name);
 
+// The document of `root` as it is printed and kept: without layout, with S3's namespace.
+std::string document_text(const XmlElement& root);
+// 200 with a kept document as its body.
+Response document_response(std::string_view text);
+
 }  // namespace api

@@ -13,9 +13,6 @@ struct ErrorAnswer {
 
 constexpr ErrorAnswer kErrors[] = {
     {"policy", S3Error::no_such_bucket_policy},
-    {"cors", S3Error::no_such_cors_configuration},
-    {"lifecycle", S3Error::no_such_lifecycle_configuration},
-    {"tagging", S3Error::no_such_tag_set},
     {"object-lock", S3Error::object_lock_configuration_not_found},
     {"publicAccessBlock", S3Error::no_such_public_access_block_configuration},
     {"ownershipControls", S3Error::ownership_controls_not_found},

@@ -1,5 +1,6 @@
 // CreateMultipartUpload, UploadPart, UploadPartCopy, AbortMultipartUpload.
 #include "api/ascii.h"
+#include "api/bucket_settings.h"
 #include "api/checksum.h"
 #include "api/copy_body.h"
 #include "api/copy_source.h"
@@ -117,6 +118,8 @@ Task<Outcome<Response>> create_multipart_upload(Call& call) {
     response.add_header("x-amz-checksum-type", checksum_type_name(options.type));
   }
   add_encryption_headers(sealing->envelope, response, true);
+  const auto rules = call.settings->lifecycle.get(*call.bucket);
+  add_abort_headers(rules.get(), call.target.key, upload->initiated_ms, response);
   co_return response;
 }
 

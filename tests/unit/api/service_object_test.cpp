@@ -368,7 +368,7 @@ TEST_F(ObjectTest, DirectivesThatAreNotBuilt) {
     EXPECT_EQ(call(misplaced).code(), "NotImplemented") << method << target;
   }
   TestRequest storage_class("PUT", "/bkt/k", "hello");
-  storage_class.set("x-amz-storage-class", "GLACIER");
+  storage_class.set("x-amz-storage-class", "WARM");
   EXPECT_EQ(call(storage_class).code(), "InvalidStorageClass");
   EXPECT_EQ(call("GET", "/bkt/k").status, 404u);
 }

@@ -1,0 +1,15 @@
+// The parsed settings of buckets that requests need on their way. One for the service; any thread.
+#pragma once
+
+#include "api/cors.h"
+#include "api/lifecycle.h"
+#include "api/settings_cache.h"
+
+namespace api {
+
+struct BucketSettings {
+  SettingsCache<CorsRules> cors{kCorsSetting, &stored_cors};
+  SettingsCache<LifecycleRules> lifecycle{kLifecycleSetting, &stored_lifecycle};
+};
+
+}  // namespace api
