@@ -4,6 +4,7 @@
 #include "api/bucket_settings.h"
 #include "api/call.h"
 #include "api/keyring.h"
+#include "api/lifecycle_runner.h"
 #include "api/operations/operations.h"
 #include "api/sigv4.h"
 #include "storage/base/log.h"
@@ -71,13 +72,15 @@ struct Service::State {
   Authenticator authenticator;
   Keyring keyring;
   BucketSettings settings;
+  LifecycleRunner lifecycle;
 
   State(storage::ObjectStore& object_store, storage::Clock& service_clock, ServiceOptions given)
       : store(object_store),
         clock(service_clock),
         options(std::move(given)),
         authenticator(clock, {options.region, options.locations, options.users}),
-        keyring(store, options.encryption) {}
+        keyring(store, options.encryption),
+        lifecycle(store, clock, options.lifecycle, settings) {}
 
   Outcome<> admit(Call& call);
   Outcome<> check_owner(const Call& call, const storage::BucketInfo& bucket) const;
@@ -200,6 +203,8 @@ Task<Outcome<Response>> Service::State::run(Call& call) {
 Service::Service(storage::ObjectStore& store, storage::Clock& clock, ServiceOptions options)
     : state_(std::make_unique<State>(store, clock, std::move(options))) {}
 Service::~Service() = default;
+
+Task<> Service::run_lifecycle() { co_await state_->lifecycle.run_once(); }
 
 Task<Response> Service::handle(const Request& request, HttpBody& body) {
   Call call{request, body, state_->store, state_->clock, state_->options, {}, {}, nullptr, {}, &state_->keyring, &state_->settings};

@@ -113,6 +113,10 @@ class Service {
 
   Task<Response> handle(const Request& request, HttpBody& body);
 
+  // One round of what lifecycle rules say is due, in all buckets. One task at a time, apart from the requests; the caller
+  // decides how often (LifecycleOptions::scan_seconds).
+  Task<> run_lifecycle();
+
  private:
   struct State;
   std::unique_ptr<State> state_;

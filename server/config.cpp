@@ -173,6 +173,13 @@ void read_file(const std::string& file, Config& config) {
        {"admin_socket", [&](const json& v, const std::string& n) { config.admin_socket = beside(text_of(v, n)); }},
        {"admin_token", [&](const json& v, const std::string& n) { config.admin_token = text_of(v, n); }},
        {"upkeep", [&](const json& v, const std::string&) { read_object(v, "\"upkeep\"", upkeep_keys); }},
+       {"lifecycle",
+        [&](const json& v, const std::string&) {
+          read_object(v, "\"lifecycle\"",
+                      {{"day_seconds", [&](const json& w, const std::string& n) { config.lifecycle.day_seconds = small_number_of(w, n); }},
+                       {"scan_seconds", [&](const json& w, const std::string& n) { config.lifecycle.scan_seconds = small_number_of(w, n); }}});
+        }},
+       {"storage_classes", [&](const json& v, const std::string& n) { config.storage_classes = texts_of(v, n); }},
        {"encryption", [&](const json& v, const std::string&) { read_encryption(v, config.encryption); }},
        {"region", [&](const json& v, const std::string& n) { config.region = text_of(v, n); }},
        {"locations", [&](const json& v, const std::string& n) { config.locations = texts_of(v, n); }},
@@ -263,6 +270,18 @@ void check(const Config& config, bool serving) {
                                   kSlowBytesPerSecondMax));
   }
   if (config.threads > 1024) throw ConfigError("threads must be at most 1024");
+  constexpr std::uint32_t kDaySeconds = 24 * 3600;
+  if (config.lifecycle.day_seconds == 0 || config.lifecycle.day_seconds > kDaySeconds) {
+    throw ConfigError("the day_seconds of \"lifecycle\" must be from 1 to 86400");
+  }
+  if (config.lifecycle.scan_seconds == 0 || config.lifecycle.scan_seconds > kDaySeconds) {
+    throw ConfigError("the scan_seconds of \"lifecycle\" must be from 1 to 86400");
+  }
+  for (const std::string& name : config.storage_classes) {
+    if (name.empty() || name.size() > 64 || name == "STANDARD") {
+      throw ConfigError(fmt::format("the storage class \"{}\" must have 1 to 64 characters and not be STANDARD", name));
+    }
+  }
   if (config.region.empty()) throw ConfigError("region must not be empty");
   if (config.users.empty() && serving) {
     throw ConfigError("no user is given: set GRANARY_ACCESS_KEY and GRANARY_SECRET_KEY, or \"users\" in the configuration");

@@ -51,6 +51,8 @@ struct Config {
   // Readers slower than this over a minute are cut in any case, since they hold old bytes on the drives; 0: none.
   std::uint64_t slow_reader_bytes_per_second = 4 * 1024;
   UpkeepConfig upkeep;
+  api::LifecycleOptions lifecycle;
+  std::vector<std::string> storage_classes;  // beside those of AWS
   api::EncryptionOptions encryption;  // "keys": id to the base64 of 32 bytes
   bool unsafe_anonymous_reads = false;
 };

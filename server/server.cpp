@@ -91,6 +91,23 @@ void refuse_taken(const tcp::endpoint& endpoint) {
   probe.bind(endpoint);
 }
 
+// Looks from time to time whether a lifecycle rule has something to do, until it is cancelled.
+Task<> keep_lifecycle(api::Service& service, std::uint32_t scan_seconds) {
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  const asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
+  while (cancellation.cancelled() == asio::cancellation_type::none) {
+    timer.expires_after(std::chrono::seconds(scan_seconds));
+    auto [error] = co_await timer.async_wait(asio::as_tuple(storage::use_task));
+    if (error) co_return;
+    co_await service.run_lifecycle();
+  }
+}
+
+Task<> end_lifecycle(storage::TaskGroup& group) {
+  group.cancel();
+  co_await group.join();
+}
+
 std::future<void> start_on(CoreThread& core, Task<> task) {
   return asio::co_spawn(core.context, std::move(task), asio::use_future);
 }
@@ -125,6 +142,7 @@ class Process {
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<AdminServer> admin_;
   std::vector<std::unique_ptr<CoreThread>> cores_;
+  storage::TaskGroup lifecycle_;
 };
 
 tcp::endpoint Process::resolve(const std::string& address) {
@@ -214,6 +232,8 @@ bool Process::start(std::string& why) {
   options.domains = config_.domains;
   options.users = config_.users;
   options.encryption = config_.encryption;
+  options.lifecycle = config_.lifecycle;
+  options.storage_classes = config_.storage_classes;
   options.unsafe_anonymous_reads = config_.unsafe_anonymous_reads;
   service_ = std::make_unique<api::Service>(store_->objects(), storage::system_clock(), std::move(options));
   s3_ = std::make_unique<S3Handler>(*service_);
@@ -233,6 +253,7 @@ bool Process::start(std::string& why) {
     core->thread = std::thread([&context = core->context] { context.run(); });
   }
   store_->attach(cores_.front()->core.executor);
+  lifecycle_.spawn(cores_.front()->core.executor, keep_lifecycle(*service_, config_.lifecycle.scan_seconds));
   storage::log_info("ready", {{"listen", config_.listen},
                               {"tls", config_.tls.listen.empty() ? "off" : config_.tls.listen},
                               {"admin", config_.admin_listen.empty() ? "off" : config_.admin_listen},
@@ -286,6 +307,7 @@ void Process::stop() {
   const auto limit = std::chrono::steady_clock::now() + kStopLimit;
   s3_->stop();
   admin_service_->stop();
+  start_on(*cores_.front(), end_lifecycle(lifecycle_)).get();
   on_all_cores(begin_stop);
   on_all_cores([limit](CoreThread& core) { return drain(core, limit); });
   on_all_cores(close_listeners);

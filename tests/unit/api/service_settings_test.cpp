@@ -1,5 +1,6 @@
 // Configuration of buckets through the whole service: CORS, tags, lifecycle, storage classes.
 #include "api/lifecycle.h"
+#include "tests/support/run_task.h"
 #include "tests/unit/api/service_fixture.h"
 
 namespace {
@@ -218,6 +219,65 @@ TEST(Lifecycle, WhenSomethingIsDue) {
   EXPECT_EQ(api::due_ms(10 * kDay, 1, 24 * 3600), 11 * kDay);
   EXPECT_EQ(api::due_ms(10 * kDay + 1, 1, 24 * 3600), 12 * kDay);
   EXPECT_EQ(api::due_ms(10 * kDay + 1, 3, 2), 10 * kDay + 6001) << "days of a test are not rounded";
+}
+
+// The runner removes what is due, and nothing else; walks happen only when something may be due.
+TEST_F(SettingsTest, LifecycleRuns) {
+  api::ServiceOptions options = default_options();
+  options.lifecycle.day_seconds = 2;
+  make_service(options);
+  const auto run = [&] { tests::run_task(context_, service_->run_lifecycle()); };
+  const std::string rules = lifecycle(
+      rule("<ID>a</ID><Filter><Prefix>a/</Prefix></Filter><Expiration><Days>1</Days></Expiration>") +
+      rule("<ID>tag</ID><Filter><Tag><Key>k</Key><Value>v</Value></Tag></Filter><Expiration><Days>2</Days></Expiration>") +
+      rule("<ID>large</ID><Filter><And><Prefix>b/</Prefix><ObjectSizeGreaterThan>3</ObjectSizeGreaterThan></And></Filter><Expiration><Days>1</Days></Expiration>") +
+      rule("<ID>up</ID><Filter><Prefix>u/</Prefix></Filter><AbortIncompleteMultipartUpload><DaysAfterInitiation>3</DaysAfterInitiation></AbortIncompleteMultipartUpload>") +
+      "<Rule><ID>off</ID><Status>Disabled</Status><Filter/><Expiration><Days>1</Days></Expiration></Rule>");
+  ASSERT_EQ(call("PUT", "/bkt?lifecycle", rules).status, 200u);
+  put("/bkt/a/1", "x");
+  put("/bkt/b/small", "xxx");
+  put("/bkt/b/large", "xxxx");
+  put("/bkt/other", "x");
+  TestRequest tagged("PUT", "/bkt/tagged", "x");
+  tagged.set("x-amz-tagging", "k=v");
+  EXPECT_EQ(call(tagged).status, 200u);
+  const std::string upload = start_upload("/bkt/u/1");
+  const auto names = [&] {
+    std::string all;
+    const Reply list = call("GET", "/bkt");
+    for (const char* name : {"a/1", "a/2", "b/large", "b/small", "other", "tagged"}) {
+      if (list.count("<Key>" + std::string(name) + "</Key>") > 0) all += std::string(name) + " ";
+    }
+    return all;
+  };
+  run();
+  EXPECT_EQ(names(), "a/1 b/large b/small other tagged ");
+  clock_.advance(1999);
+  run();
+  EXPECT_EQ(names(), "a/1 b/large b/small other tagged ");
+  put("/bkt/a/2", "x");
+  clock_.advance(1);
+  run();
+  EXPECT_EQ(names(), "a/2 b/small other tagged ");
+  clock_.advance(2000);
+  run();
+  EXPECT_EQ(names(), "b/small other ");
+  EXPECT_EQ(call("GET", "/bkt?uploads").count("<Upload>"), 1u);
+  clock_.advance(2000);
+  run();
+  EXPECT_EQ(call("GET", "/bkt?uploads").count("<Upload>"), 0u);
+  // Tags that come late are seen within a day.
+  EXPECT_EQ(call("PUT", "/bkt/other?tagging", "<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>").status, 200u);
+  clock_.advance(2000);
+  run();
+  EXPECT_EQ(names(), "b/small ");
+  // A new configuration counts at once.
+  ASSERT_EQ(call("PUT", "/bkt?lifecycle",
+                 lifecycle(rule("<Filter/><Expiration><Date>2013-05-24T00:00:00Z</Date></Expiration>")))
+                .status,
+            200u);
+  run();
+  EXPECT_EQ(names(), "");
 }
 
 // Item 49.

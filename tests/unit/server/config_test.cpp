@@ -33,6 +33,7 @@ TEST_F(ConfigTest, EveryKeyIsRead) {
   ASSERT_TRUE(load(R"({ // a comment
     "listen": "127.0.0.1:1", "tls": {"listen": "[::1]:2", "certificate": "c.pem", "key": "/k.pem"},
     "admin_listen": "127.0.0.1:3", "region": "r",
+    "lifecycle": {"day_seconds": 2, "scan_seconds": 1}, "storage_classes": ["COLD"],
     "encryption": {"keys": {"k1": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}, "default_key": "k1", "allow_http": true},
     "locations": ["eu"], "domains": ["s3.x"],
     "drives": ["/d1", {"path": "d{2...3}", "capacity_bytes": 268435456}], "memory_bytes": 536870912, "threads": 3,
@@ -50,6 +51,9 @@ TEST_F(ConfigTest, EveryKeyIsRead) {
   ASSERT_TRUE(config_.encryption.keys.contains("k1"));
   EXPECT_EQ(config_.encryption.keys["k1"]->view(), std::string(32, '\0'));
   EXPECT_EQ(config_.encryption.default_key, "k1");
+  EXPECT_EQ(config_.lifecycle.day_seconds, 2u);
+  EXPECT_EQ(config_.lifecycle.scan_seconds, 1u);
+  EXPECT_EQ(config_.storage_classes, std::vector<std::string>{"COLD"});
   EXPECT_TRUE(config_.encryption.allow_http);
   EXPECT_EQ(config_.connections_max, 9u);
   EXPECT_EQ(config_.memory_wait_ms, 700u);
