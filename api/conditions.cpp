@@ -18,6 +18,15 @@ constexpr Names kSourceNames = {"x-amz-copy-source-if-match", "x-amz-copy-source
                                 "x-amz-copy-source-if-modified-since",
                                 "x-amz-copy-source-if-unmodified-since"};
 
+constexpr Names kRenameNames = {"x-amz-rename-source-if-match", "x-amz-rename-source-if-none-match",
+                                "x-amz-rename-source-if-modified-since",
+                                "x-amz-rename-source-if-unmodified-since"};
+
+const Names& names_of(std::string_view prefix) {
+  if (prefix.empty()) return kReadNames;
+  return prefix == "x-amz-rename-source-" ? kRenameNames : kSourceNames;
+}
+
 std::optional<std::int64_t> date_of(std::optional<std::string_view> header) {
   if (!header) return std::nullopt;
   const auto date = parse_http_date(*header);
@@ -43,7 +52,7 @@ bool etag_matches(std::string_view list, std::string_view etag) {
 
 ReadVerdict judge_read(const Call& call, std::string_view prefix, const storage::ObjectInfo& info,
                        std::string_view* condition) {
-  const Names& names = prefix.empty() ? kReadNames : kSourceNames;
+  const Names& names = names_of(prefix);
   const std::int64_t modified_s = info.modified_ms / 1000;
   if (const auto if_match = call.header(names.if_match)) {
     if (!etag_matches(*if_match, info.etag)) {

@@ -16,7 +16,7 @@ bool etag_matches(std::string_view list, std::string_view etag);
 
 enum class ReadVerdict { proceed, not_modified, precondition_failed };
 
-// The four headers of a read, or of the source of a copy (`prefix` "x-amz-copy-source-").
+// The four headers of a read, or of the source of a copy (`prefix` "x-amz-copy-source-") or of a rename ("x-amz-rename-source-").
 //   condition  set to the name of the header that failed
 ReadVerdict judge_read(const Call& call, std::string_view prefix, const storage::ObjectInfo& info,
                        std::string_view* condition);

@@ -11,10 +11,12 @@ namespace {
 constexpr auto kKnown = std::to_array<std::string_view>({
     "x-amz-algorithm",
     "x-amz-api-version",
+    "x-amz-bucket-object-lock-enabled",
     "x-amz-bypass-governance-retention",
     "x-amz-checksum-algorithm",
     "x-amz-checksum-mode",
     "x-amz-checksum-type",
+    "x-amz-client-token",
     "x-amz-confirm-remove-self-bucket-access",
     "x-amz-content-sha256",
     "x-amz-copy-source",
@@ -36,6 +38,14 @@ constexpr auto kKnown = std::to_array<std::string_view>({
     "x-amz-metadata-directive",
     "x-amz-mfa",
     "x-amz-mp-object-size",
+    "x-amz-object-lock-legal-hold",
+    "x-amz-object-lock-mode",
+    "x-amz-object-lock-retain-until-date",
+    "x-amz-rename-source",
+    "x-amz-rename-source-if-match",
+    "x-amz-rename-source-if-modified-since",
+    "x-amz-rename-source-if-none-match",
+    "x-amz-rename-source-if-unmodified-since",
     "x-amz-request-payer",
     "x-amz-sdk-checksum-algorithm",
     "x-amz-security-token",
@@ -56,6 +66,7 @@ constexpr auto kKnown = std::to_array<std::string_view>({
     "x-amz-transition-default-minimum-object-size",
     "x-amz-user-agent",
     "x-amz-website-redirect-location",
+    "x-amz-write-offset-bytes",
 });
 static_assert(std::is_sorted(kKnown.begin(), kKnown.end()));
 
@@ -64,10 +75,8 @@ struct Default {
   std::string_view name;
   std::array<std::string_view, 2> values;
 };
-constexpr std::array<Default, 4> kDefaults = {{
+constexpr std::array<Default, 3> kDefaults = {{
     {"x-amz-acl", {"private", "bucket-owner-full-control"}},
-    {"x-amz-bucket-object-lock-enabled", {"false", "false"}},
-    {"x-amz-object-lock-legal-hold", {"OFF", "OFF"}},
     {"x-amz-object-ownership", {"BucketOwnerEnforced", "ObjectWriter"}},
 }};
 
@@ -79,6 +88,8 @@ Outcome<> check_write(const Route& route, std::string_view name, std::string_vie
   const std::string lower = to_lower(name);
   // A copy that lands on another call than a copy must not become something without its source.
   if (lower.starts_with("x-amz-copy-source") && !route.copy) return refused(name);
+  if (lower.starts_with("x-amz-rename-source") && route.operation != "RenameObject") return refused(name);
+  if (lower == "x-amz-write-offset-bytes" && route.operation != "PutObject") return refused(name);
   if (lower.starts_with("x-amz-meta-") || lower.starts_with("x-amz-checksum-")) return done();
   if (std::binary_search(kKnown.begin(), kKnown.end(), lower)) return done();
   for (const Default& entry : kDefaults) {

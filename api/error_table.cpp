@@ -34,6 +34,8 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
      "Your proposed upload exceeds the maximum allowed object size."},
     {entity_too_small, "EntityTooSmall", 400,
      "Your proposed upload is smaller than the minimum allowed object size."},
+    {illegal_versioning_configuration, "IllegalVersioningConfigurationException", 400,
+     "The Versioning element must be specified"},
     {incomplete_body, "IncompleteBody", 400,
      "You did not provide the number of bytes that the request declared, or its framing is broken."},
     // 507 is the one 5xx that no SDK retries: more requests do not make more space.
@@ -44,6 +46,8 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
      "The AWS access key ID that you provided does not exist in our records."},
     {invalid_argument, "InvalidArgument", 400, "Invalid Argument"},
     {invalid_bucket_name, "InvalidBucketName", 400, "The specified bucket is not valid."},
+    {invalid_bucket_state, "InvalidBucketState", 409,
+     "The request is not valid for the current state of the bucket."},
     {invalid_digest, "InvalidDigest", 400, "The Content-MD5 that you specified is not valid."},
     {invalid_encryption_algorithm, "InvalidEncryptionAlgorithmError", 400,
      "The encryption request that you specified is not valid. The valid value is AES256."},
@@ -59,10 +63,14 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
      "The content of the form does not meet the conditions specified in the policy document."},
     {invalid_range, "InvalidRange", 416, "The requested range cannot be satisfied."},
     {invalid_request, "InvalidRequest", 400, "Invalid Request"},
+    {invalid_retention_period, "InvalidRetentionPeriod", 400,
+     "Default retention period must be a positive integer value."},
     {invalid_storage_class, "InvalidStorageClass", 400, "The storage class that you specified is not valid."},
     {invalid_tag, "InvalidTag", 400, "The tag set that you provided is not valid."},
     {invalid_token, "InvalidToken", 400, "The provided token is malformed or otherwise not valid."},
     {invalid_uri, "InvalidURI", 400, "The specified URI could not be parsed."},
+    {invalid_write_offset, "InvalidWriteOffset", 400,
+     "The write offset value that you specified does not match the current object size."},
     {key_too_long, "KeyTooLongError", 400, "Your key is too long."},
     {kms_not_found, "KMS.NotFoundException", 400, "The KMS key that you specified does not exist."},
     {malformed_acl, "MalformedACLError", 400, "The ACL that you provided was not well formed."},
@@ -88,6 +96,8 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
     {no_such_key, "NoSuchKey", 404, "The specified key does not exist."},
     {no_such_lifecycle_configuration, "NoSuchLifecycleConfiguration", 404,
      "The lifecycle configuration does not exist"},
+    {no_such_object_lock_configuration, "NoSuchObjectLockConfiguration", 404,
+     "The specified object does not have a ObjectLock configuration"},
     {no_such_public_access_block_configuration, "NoSuchPublicAccessBlockConfiguration", 404,
      "The public access block configuration was not found"},
     {no_such_tag_set, "NoSuchTagSet", 404, "The TagSet does not exist"},
@@ -108,6 +118,7 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
      "The bucket ownership controls were not found"},
     {precondition_failed, "PreconditionFailed", 412,
      "At least one of the preconditions that you specified did not hold."},
+    {quota_exceeded, "QuotaExceeded", 403, "The bucket's quota does not allow this write."},
     {replication_configuration_not_found, "ReplicationConfigurationNotFoundError", 404,
      "The replication configuration was not found"},
     {request_time_too_skewed, "RequestTimeTooSkewed", 403,
@@ -122,6 +133,8 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
      "your "
      "secret key and signing method."},
     {slow_down, "SlowDown", 503, "Please reduce your request rate."},
+    {too_many_parts, "TooManyParts", 400,
+     "You have attempted to add more parts than the maximum of 10,000 that are allowed for this object."},
     {sha256_mismatch, "XAmzContentSHA256Mismatch", 400,
      "The provided 'x-amz-content-sha256' header does not match what was computed."},
 });
@@ -185,6 +198,8 @@ S3Error error_from_store(storage::Errc code) {
       return no_such_version;
     case Errc::object_locked:
       return access_denied;
+    case Errc::bound_exceeded:
+      return quota_exceeded;
     case Errc::checksum_mismatch:
       return bad_digest;
     case Errc::snapshot_expired:
@@ -196,7 +211,6 @@ S3Error error_from_store(storage::Errc code) {
     case Errc::io_error:
     case Errc::drive_lost:
     case Errc::unsupported:
-    case Errc::bound_exceeded:
       return internal_error;
   }
   return internal_error;

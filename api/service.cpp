@@ -163,7 +163,7 @@ Task<Outcome<>> Service::State::enter_bucket(Call& call) {
 // A GET that needs nothing but memory is answered without a single suspension: for small objects the coroutines of the
 // long way cost as much as the system calls.
 std::optional<Outcome<Response>> Service::State::answer_from_memory(Call& call) {
-  if (call.route->handler != &get_object || call.head()) return std::nullopt;
+  if (call.route->handler != &get_object || call.head() || call.target.parameter("versionId")) return std::nullopt;
   auto object = store.open_cached(call.target.bucket, call.target.key);
   // What lies in memory of an encrypted object is cipher text.
   if (!object || !object->info->controls.encryption.empty()) return std::nullopt;

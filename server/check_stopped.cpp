@@ -16,7 +16,7 @@ namespace server {
 int check_stopped(const Config& config, bool json) {
   storage::MetricsRegistry metrics;
   std::string why;
-  const auto store = StoreNode::start(config, metrics, {}, why);
+  const auto store = StoreNode::start(config, StoreNode::BlankDrives::refuse, metrics, {}, why);
   if (!store) {
     fmt::print(stderr, "granary: {}\n", why);
     return 1;

@@ -224,7 +224,7 @@ bool Process::start(std::string& why) {
     for (const auto& core : cores_) requests += core->core.requests.load(std::memory_order_relaxed);
     return requests;
   };
-  store_ = StoreNode::start(config_, metrics_, client_calls, why);
+  store_ = StoreNode::start(config_, StoreNode::BlankDrives::format, metrics_, client_calls, why);
   if (!store_ || !fit_connections(why)) return false;
   api::ServiceOptions options;
   options.region = config_.region;

@@ -116,17 +116,18 @@ struct StoreNode::State {
 
   // Makes the pools and starts the control thread.
   void begin(const Config& config);
-  bool open_drives(const Config& config, std::string& why);
+  bool open_drives(const Config& config, BlankDrives blank, std::string& why);
   bool open_metadata(const Config& config, storage::MetricsRegistry& metrics, std::string& why);
   bool open_store(const Config& config, storage::MetricsRegistry& metrics, std::string& why);
 };
 
-bool StoreNode::State::open_drives(const Config& config, std::string& why) {
+bool StoreNode::State::open_drives(const Config& config, BlankDrives blank, std::string& why) {
   const storage::io::EngineChoice engine = storage::io::choose_engine();
   storage::log_info("io_engine", {{"engine", engine.engine == storage::io::Engine::io_uring ? "io_uring" : "thread_pool"},
                                   {"reason", engine.reason}});
   storage::segment::DriveSet::Options options;
   for (const DriveConfig& drive : config.drives) options.drives.push_back({drive.path, drive.capacity_bytes});
+  options.may_format = blank == BlankDrives::format;
   options.search_last_paths = true;  // drives that joined a running store are not in its configuration
   options.engine = engine.engine;
   options.registered = {request_pool->arena(), batch_pool->arena(), stream_pool->arena()};
@@ -207,7 +208,8 @@ StoreNode::StoreNode() : state_(std::make_unique<State>()) {}
 
 StoreNode::~StoreNode() { stop(); }
 
-std::unique_ptr<StoreNode> StoreNode::start(const Config& config, storage::MetricsRegistry& metrics,
+std::unique_ptr<StoreNode> StoreNode::start(const Config& config, BlankDrives blank,
+                                            storage::MetricsRegistry& metrics,
                                             std::function<std::uint64_t()> client_calls, std::string& why) {
   std::unique_ptr<StoreNode> node(new StoreNode);
   State& state = *node->state_;
@@ -223,7 +225,7 @@ std::unique_ptr<StoreNode> StoreNode::start(const Config& config, storage::Metri
   show_memory("batches", *state.batch_pool);
   show_memory("streams", *state.stream_pool);
   show_memory("cache", *state.cache_pool);
-  if (!state.open_drives(config, why) || !state.open_metadata(config, metrics, why) ||
+  if (!state.open_drives(config, blank, why) || !state.open_metadata(config, metrics, why) ||
       !state.open_store(config, metrics, why)) {
     return nullptr;
   }
@@ -244,11 +246,7 @@ bool StoreNode::scan_drives(const Config& config, std::function<void(const stora
   const std::unique_ptr<StoreNode> node(new StoreNode);
   State& state = *node->state_;
   state.begin(config);
-  if (!state.open_drives(config, why)) return false;
-  if (state.drives->created()) {
-    why = "the drives are blank: nothing was ever stored on them";
-    return false;
-  }
+  if (!state.open_drives(config, BlankDrives::refuse, why)) return false;
   auto scanned = state.run(storage::segment::scan_directories(*state.drives, *state.request_pool, std::move(found)));
   if (!scanned) {
     why = "the drives cannot be read: " + scanned.error().message();

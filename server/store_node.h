@@ -23,9 +23,11 @@ namespace server {
 
 class StoreNode {
  public:
+  enum class BlankDrives { format, refuse };
+
   // Opens everything and recovers. Null and a sentence in `why` on failure. Blocks.
   // `client_calls` counts what clients have asked for so far: upkeep gives way to them.
-  static std::unique_ptr<StoreNode> start(const Config& config, storage::MetricsRegistry& metrics,
+  static std::unique_ptr<StoreNode> start(const Config& config, BlankDrives blank, storage::MetricsRegistry& metrics,
                                           std::function<std::uint64_t()> client_calls, std::string& why);
   ~StoreNode();
 

@@ -172,9 +172,9 @@ Task<Result<records::Parts>> ObjectStore::State::load_parts(keys::BucketId bucke
   co_return parts;
 }
 
-Task<Result<>> ObjectStore::State::release_version(metadata::Transaction& transaction, keys::BucketId bucket,
-                                                   std::string key, records::Version version,
-                                                   std::set<segment::BlobId> kept, upkeep::LiveChange& change) {
+Task<Result<>> ObjectStore::State::release_version(VersionEdit& edit, keys::BucketId bucket, std::string key,
+                                                   records::Version version, bool older,
+                                                   std::set<segment::BlobId> kept) {
   const std::string holder = version_holder(version);
   if (version.part_count() > 0) {
     auto parts = co_await load_parts(bucket, key, version.number());
@@ -182,18 +182,20 @@ Task<Result<>> ObjectStore::State::release_version(metadata::Transaction& transa
     for (const records::Part& part : parts->parts()) {
       const segment::BlobId blob = blob_id(part.blob_id());
       if (part.blob_chunks() == 0) continue;
-      Result<> released =
-          co_await release_blob(transaction, blob, part.blob_chunks(), holder, kept.contains(blob), change);
+      Result<> released = co_await release_blob(edit.transaction, blob, part.blob_chunks(), holder, kept.contains(blob),
+                                                edit.change);
       if (!released) co_return released.error();
     }
-    transaction.remove(keys::parts(bucket, key, version.number()));
+    edit.transaction.remove(keys::parts(bucket, key, version.number()));
   } else if (version.blob_chunks() > 0) {
     const segment::BlobId blob = blob_id(version.blob_id());
-    Result<> released =
-        co_await release_blob(transaction, blob, version.blob_chunks(), holder, kept.contains(blob), change);
+    Result<> released = co_await release_blob(edit.transaction, blob, version.blob_chunks(), holder, kept.contains(blob),
+                                              edit.change);
     if (!released) co_return released.error();
   } else if (version.has_extent()) {
-    change.died.emplace_back(keys::head(bucket, key), decode(version.extent()));
+    const std::string row = older ? keys::version(bucket, key, version.number()) : keys::head(bucket, key);
+    if (older) edit.transaction.remove(keys::older_inline(blob_id(version.blob_id())));
+    edit.change.died.emplace_back(row, decode(version.extent()));
   }
   co_return success();
 }

@@ -53,6 +53,7 @@ Task<Result<>> ObjectStore::create_bucket(BucketInfo bucket) {
     transaction.require_absent(keys::bucket(bucket.name));
     transaction.put(keys::bucket(bucket.name), serialize(row));
     transaction.add(keys::object_count(*id), 0);
+    transaction.add(keys::byte_count(*id), 0);
     RecordCache<BucketRecord>::Write write(state_->buckets, bucket.name);
     auto revision = co_await state_->metadata.commit(std::move(transaction));
     if (revision) co_return success();
@@ -119,6 +120,7 @@ Task<Result<>> ObjectStore::remove_bucket(std::string name) {
     transaction.require_revision(keys::object_count(id), count->revision);
     transaction.remove(keys::bucket(name));
     transaction.remove(keys::object_count(id));
+    transaction.remove(keys::byte_count(id));
     transaction.put(keys::dead_bucket(id), std::string());
     std::optional<RecordCache<BucketRecord>::Write> write;
     write.emplace(state_->buckets, name);

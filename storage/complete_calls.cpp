@@ -177,13 +177,11 @@ Task<Result<ObjectInfoPtr>> ObjectStore::complete_upload(ObjectKey key, std::str
     if (!dissolved) co_return dissolved.error();
     Result<> forgotten = co_await forget_expired(*state_, replacement.extra);
     if (!forgotten) co_return forgotten.error();
-    records::FinishedUpload finished;
-    finished.set_finished_ms(version.modified_ms());
-    *finished.mutable_version() = version;
-    finished.set_request_digest(digest);
-    const std::string finished_key = keys::finished_upload(id, key.key, upload_id);
-    replacement.extra.put(finished_key, serialize(finished));
-    replacement.extra.put(keys::finished_by_time(finished.finished_ms(), finished_key), std::string());
+    State::Replacement::Finished& finished = replacement.finished.emplace();
+    finished.row_key = keys::finished_upload(id, key.key, upload_id);
+    finished.row.set_finished_ms(version.modified_ms());
+    finished.row.set_request_digest(digest);
+    replacement.extra.put(keys::finished_by_time(finished.row.finished_ms(), finished.row_key), std::string());
 
     auto info = co_await state_->replace_current(std::move(replacement));
     if (info || info.error() != Errc::conflict) co_return info;

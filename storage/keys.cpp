@@ -8,15 +8,18 @@ constexpr char kMeta = 'A';
 constexpr char kBucket = 'B';
 constexpr char kObjectCount = 'C';
 constexpr char kDeadBucket = 'D';
+constexpr char kByteCount = 'E';
 constexpr char kFinishedUpload = 'F';
 constexpr char kBlobGuard = 'G';
 constexpr char kHead = 'H';
+constexpr char kOlderInline = 'I';
 constexpr char kBlobChunk = 'L';
 constexpr char kPart = 'P';
 constexpr char kBlobReference = 'R';
 constexpr char kSegment = 'S';
 constexpr char kFinishedByTime = 'T';
 constexpr char kUpload = 'U';
+constexpr char kVersion = 'V';
 constexpr char kParts = 'W';
 
 constexpr char kEscape = '\x00';
@@ -110,6 +113,7 @@ std::optional<std::string> bucket_name(std::string_view key) {
 }
 
 std::string object_count(BucketId bucket) { return numbered(kObjectCount, bucket); }
+std::string byte_count(BucketId bucket) { return numbered(kByteCount, bucket); }
 std::string dead_bucket(BucketId bucket) { return numbered(kDeadBucket, bucket); }
 std::string dead_bucket_prefix() { return typed(kDeadBucket); }
 
@@ -138,6 +142,44 @@ std::string parts(BucketId bucket, std::string_view key, std::uint64_t version_n
   std::string row = numbered(kParts, bucket);
   append_text(row, key);
   append_u64(row, ~version_number);  // newest first
+  return row;
+}
+
+std::string version(BucketId bucket, std::string_view key, std::uint64_t number) {
+  std::string row = versions_of(bucket, key);
+  append_u64(row, ~number);  // newest first
+  return row;
+}
+
+std::string versions_prefix() { return typed(kVersion); }
+
+std::string versions_prefix(BucketId bucket, std::string_view key_prefix) {
+  return numbered(kVersion, bucket) + escaped(key_prefix);
+}
+
+std::string versions_of(BucketId bucket, std::string_view key) {
+  std::string row = numbered(kVersion, bucket);
+  row.reserve(row.size() + key.size() + 10);
+  append_text(row, key);
+  return row;
+}
+
+bool is_version(std::string_view key) { return !key.empty() && key.front() == kVersion; }
+
+std::optional<VersionKey> version_parts_of(std::string_view key) {
+  if (!take_type(key, kVersion)) return std::nullopt;
+  const auto bucket = take_u64(key);
+  if (!bucket) return std::nullopt;
+  auto object = take_text(key);
+  if (!object) return std::nullopt;
+  const auto number = take_u64(key);
+  if (!number || !key.empty()) return std::nullopt;
+  return VersionKey{*bucket, std::move(*object), ~*number};
+}
+
+std::string older_inline(const segment::BlobId& blob) {
+  std::string row = typed(kOlderInline);
+  append_blob(row, blob);
   return row;
 }
 

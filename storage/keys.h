@@ -25,6 +25,7 @@ std::string bucket(std::string_view name);
 std::string bucket_prefix(std::string_view name_prefix);
 std::optional<std::string> bucket_name(std::string_view key);
 std::string object_count(BucketId bucket);
+std::string byte_count(BucketId bucket);
 std::string dead_bucket(BucketId bucket);
 std::string dead_bucket_prefix();
 std::optional<BucketId> dead_bucket_id(std::string_view key);
@@ -35,6 +36,21 @@ bool is_head(std::string_view key);
 std::string head_prefix(BucketId bucket, std::string_view key_prefix);
 std::optional<std::string> head_object(std::string_view key);  // the object's key
 std::string parts(BucketId bucket, std::string_view key, std::uint64_t version_number);
+
+// Older versions: by key, newest first.
+std::string version(BucketId bucket, std::string_view key, std::uint64_t number);
+std::string versions_prefix();                                             // of all buckets
+std::string versions_prefix(BucketId bucket, std::string_view key_prefix);  // of keys that begin so
+std::string versions_of(BucketId bucket, std::string_view key);             // of exactly this key
+bool is_version(std::string_view key);
+struct VersionKey {
+  BucketId bucket;
+  std::string key;
+  std::uint64_t number;
+};
+std::optional<VersionKey> version_parts_of(std::string_view key);
+// Which older version holds the inline body of this blob.
+std::string older_inline(const segment::BlobId& blob);
 
 std::string blob_chunk(const segment::BlobId& blob, std::uint32_t chunk);
 std::string blob_chunk_prefix(const segment::BlobId& blob);

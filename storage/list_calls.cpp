@@ -4,10 +4,14 @@
 namespace storage {
 namespace {
 
+constexpr std::uint32_t kRowsPerScan = 1000;
+
 // Folds rows in key order into the entries of one page: keys, and one common prefix for all keys beneath it.
 class PageBuilder {
  public:
-  PageBuilder(const ListOptions& options, ObjectPage& page) : options_(options), page_(page) {}
+  // `markers`: there may be delete markers among the rows. They are in no page, and alone they make no common prefix.
+  PageBuilder(const ListOptions& options, bool markers, ObjectPage& page)
+      : options_(options), markers_(markers), page_(page) {}
 
   enum class Next {
     row,          // go on with the next row
@@ -17,19 +21,25 @@ class PageBuilder {
 
   Next add(std::string key, const metadata::Entry& entry, Error& error) {
     const std::size_t end = group_end(key);
-    if (end != std::string::npos) {
+    const bool grouped = end != std::string::npos;
+    if (grouped && std::string_view(key).substr(0, end) <= options_.after) {
       prefix_ = key.substr(0, end);
-      if (prefix_ <= options_.after) return Next::skip_prefix;
-      if (full()) return Next::full;
+      return Next::skip_prefix;
+    }
+    if (markers_ || !grouped) {
+      Result<> parsed = parse(entry.value, head_);
+      if (!parsed) {
+        error = parsed.error();
+        return Next::full;
+      }
+      if (head_.current().delete_marker()) return Next::row;
+    }
+    if (full()) return Next::full;
+    if (grouped) {
+      prefix_ = key.substr(0, end);
       page_.common_prefixes.push_back(prefix_);
       last_ = prefix_;
       return Next::skip_prefix;
-    }
-    if (full()) return Next::full;
-    Result<> parsed = parse(entry.value, head_);
-    if (!parsed) {
-      error = parsed.error();
-      return Next::full;
     }
     page_.objects.push_back(std::make_shared<const ObjectInfo>(listed_info(std::move(key), head_.current())));
     last_ = page_.objects.back()->key;
@@ -55,6 +65,7 @@ class PageBuilder {
   }
 
   const ListOptions& options_;
+  bool markers_;
   ObjectPage& page_;
   std::string prefix_;
   std::string last_;
@@ -76,10 +87,12 @@ Task<Result<ObjectPage>> ObjectStore::list(std::string bucket_name, ListOptions 
   auto snapshot = co_await state_->metadata.snapshot();
   if (!snapshot) co_return snapshot.error();
 
-  PageBuilder builder(options, page);
+  PageBuilder builder(options, (*bucket)->info.versioning != Versioning::off, page);
+  std::uint32_t rows_max = options.entries_max + 1;
   while (range.end.empty() || range.begin < range.end) {
-    auto rows = co_await (*snapshot)->scan(range, options.entries_max + 1);
+    auto rows = co_await (*snapshot)->scan(range, rows_max);
     if (!rows) co_return rows.error();
+    rows_max = kRowsPerScan;  // what filled no page was markers or beneath prefixes: there may be many more
     bool skipping = false;
     for (const metadata::Entry& entry : rows->entries) {
       auto key = keys::head_object(entry.key);

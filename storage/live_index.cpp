@@ -1,6 +1,7 @@
 #include "storage/live_index.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace storage {
 namespace {
@@ -20,38 +21,77 @@ bool same_place(const segment::Extent& a, const segment::Extent& b) {
   return a.segment == b.segment && a.stripe_block == b.stripe_block && a.begin == b.begin && a.length == b.length;
 }
 
+// The head as it is now. It is not put into the cache: nobody but the collector asked.
+Task<Result<HeadRecordPtr>> look_at_head(ObjectStore::State& state, std::string row_key, std::string key) {
+  RecordCache<HeadRecord>::Ticket ticket;
+  if (HeadRecordPtr record = state.heads.get(row_key, ticket)) co_return record;
+  auto entry = co_await state.metadata.get(row_key);
+  if (!entry) co_return entry.error();
+  co_return decode_head(key, *entry);
+}
+
+// What writers of a row lock: the head of the key, whichever of its versions the row is about.
+std::string lock_of(const std::string& row) {
+  const auto version = keys::version_parts_of(row);
+  return version ? keys::head(version->bucket, version->key) : row;
+}
+
 }  // namespace
 
-Task<Result<std::vector<StoreLiveIndex::InlineHolder>>> StoreLiveIndex::inline_holders(std::string bucket,
-                                                                                       std::string key) {
-  std::vector<InlineHolder> holders;
+Task<Result<std::optional<StoreLiveIndex::InlineHolder>>> StoreLiveIndex::inline_holder(std::string bucket, std::string key,
+                                                                                         segment::BlobId blob) {
   auto found = co_await state_.find_bucket(std::move(bucket));
   if (!found) {
-    if (found.error() == Errc::bucket_not_found) co_return holders;
+    if (found.error() == Errc::bucket_not_found) co_return std::nullopt;
     co_return found.error();
   }
   const std::string row_key = keys::head((*found)->id, key);
-  RecordCache<HeadRecord>::Ticket ticket;
-  HeadRecordPtr record = state_.heads.get(row_key, ticket);
-  if (!record) {  // not put into the cache: nobody but the collector asked
-    auto entry = co_await state_.metadata.get(row_key);
-    if (!entry) {
-      if (entry.error() == Errc::not_found) co_return holders;
-      co_return entry.error();
+  metadata::Revision seen = 0;
+  while (true) {
+    auto record = co_await look_at_head(state_, row_key, key);
+    if (!record) {
+      if (record.error() == Errc::not_found) co_return std::nullopt;
+      co_return record.error();
     }
-    auto decoded = decode_head(key, *entry);
-    if (!decoded) co_return decoded.error();
-    record = std::move(*decoded);
+    const records::Version& version = (*record)->row.current();
+    if (version.has_extent() && blob_id(version.blob_id()) == blob) {
+      InlineHolder holder;
+      holder.row = row_key;
+      holder.blob = blob;
+      holder.extent = decode(version.extent());
+      co_return holder;
+    }
+    auto older = co_await older_holder((*found)->id, key, blob);
+    if (!older || *older) co_return older;
+    // An older version may have become the current one between the two looks; the same head twice says that none did.
+    if ((*record)->revision == seen) co_return std::nullopt;
+    seen = (*record)->revision;
   }
-  const records::Version& version = record->row.current();
-  if (version.has_extent()) {
-    InlineHolder holder;
-    holder.row = row_key;
-    holder.blob = blob_id(version.blob_id());
-    holder.extent = decode(version.extent());
-    holders.push_back(std::move(holder));
+}
+
+Task<Result<std::optional<StoreLiveIndex::InlineHolder>>> StoreLiveIndex::older_holder(keys::BucketId bucket, std::string key,
+                                                                                        segment::BlobId blob) {
+  auto pointer = co_await state_.metadata.get(keys::older_inline(blob));
+  if (!pointer) {
+    if (pointer.error() == Errc::not_found) co_return std::nullopt;
+    co_return pointer.error();
   }
-  co_return holders;
+  auto number = metadata::counter_value(pointer->value);
+  if (!number) co_return number.error();
+  InlineHolder holder;
+  holder.row = keys::version(bucket, key, static_cast<std::uint64_t>(*number));
+  holder.blob = blob;
+  auto entry = co_await state_.metadata.get(holder.row);
+  if (!entry) {
+    if (entry.error() == Errc::not_found) co_return std::nullopt;
+    co_return entry.error();
+  }
+  records::OlderVersion row;
+  Result<> parsed = parse(entry->value, row);
+  if (!parsed) co_return parsed.error();
+  if (!row.version().has_extent() || blob_id(row.version().blob_id()) != blob) co_return std::nullopt;
+  holder.extent = decode(row.version().extent());
+  co_return holder;
 }
 
 Task<Result<std::optional<LivePiece>>> StoreLiveIndex::chunk_holder(segment::PieceName name, segment::Extent place) {
@@ -86,16 +126,13 @@ Task<Result<std::vector<LivePiece>>> StoreLiveIndex::live(segment::SegmentId seg
     place.stripe_block = stripe.block;
     place.begin = piece.begin;
     place.length = piece.length;
-    auto holders = co_await inline_holders(piece.name.bucket, piece.name.key);
-    if (!holders) co_return holders.error();
-    const auto holder = std::find_if(holders->begin(), holders->end(), [&](const InlineHolder& each) {
-      return each.blob == piece.name.blob && same_place(each.extent, place);
-    });
-    if (holder != holders->end()) {
+    auto holder = co_await inline_holder(piece.name.bucket, piece.name.key, piece.name.blob);
+    if (!holder) co_return holder.error();
+    if (*holder && same_place((*holder)->extent, place)) {
       LivePiece live;
-      live.row = holder->row;
+      live.row = (*holder)->row;
       live.name = std::move(piece.name);
-      live.extent = holder->extent;
+      live.extent = (*holder)->extent;
       pieces.push_back(std::move(live));
       continue;
     }
@@ -106,12 +143,8 @@ Task<Result<std::vector<LivePiece>>> StoreLiveIndex::live(segment::SegmentId seg
   co_return pieces;
 }
 
-Result<> StoreLiveIndex::add_head(Batch& batch, const metadata::Entry& entry, const Indices& indices,
-                                  const std::vector<Move>& moves, Outcomes& outcomes) {
-  records::Head head;
-  Result<> parsed = parse(entry.value, head);
-  if (!parsed) return parsed;
-  records::Version& version = *head.mutable_current();
+bool StoreLiveIndex::move_inline(Batch& batch, const std::string& row, records::Version& version, const Indices& indices,
+                                 const std::vector<Move>& moves, Outcomes& outcomes) {
   bool changed = false;
   for (const std::size_t index : indices) {
     const Move& move = moves[index];
@@ -123,7 +156,7 @@ Result<> StoreLiveIndex::add_head(Batch& batch, const metadata::Entry& entry, co
     }
     changed = true;
     batch.moved.push_back(index);
-    std::string holder_row = entry.key;
+    std::string holder_row = row;
     if (move.to.size() == 1) {
       *version.mutable_extent() = encode(move.to.front());
     } else {
@@ -136,11 +169,20 @@ Result<> StoreLiveIndex::add_head(Batch& batch, const metadata::Entry& entry, co
       batch.transaction.require_absent(holder_row);
       batch.transaction.put(holder_row, serialize(chunk));
       batch.transaction.put(keys::blob_reference(move.piece.name.blob, version_holder(version)), std::string());
+      if (keys::is_version(row)) batch.transaction.remove(keys::older_inline(move.piece.name.blob));
     }
-    batch.change.died.emplace_back(entry.key, move.piece.extent);
+    batch.change.died.emplace_back(row, move.piece.extent);
     for (const segment::Extent& extent : move.to) batch.change.born.emplace_back(holder_row, extent);
   }
-  if (!changed) return success();
+  return changed;
+}
+
+Result<> StoreLiveIndex::add_head(Batch& batch, const metadata::Entry& entry, const Indices& indices,
+                                  const std::vector<Move>& moves, Outcomes& outcomes) {
+  records::Head head;
+  Result<> parsed = parse(entry.value, head);
+  if (!parsed) return parsed;
+  if (!move_inline(batch, entry.key, *head.mutable_current(), indices, moves, outcomes)) return success();
   Batch::Head written;
   written.row = entry.key;
   written.key = keys::head_object(entry.key).value_or(std::string());
@@ -151,6 +193,19 @@ Result<> StoreLiveIndex::add_head(Batch& batch, const metadata::Entry& entry, co
   batch.transaction.put(entry.key, written.value);
   batch.bytes += written.value.size();
   batch.heads.push_back(std::move(written));
+  return success();
+}
+
+Result<> StoreLiveIndex::add_older(Batch& batch, const metadata::Entry& entry, const Indices& indices,
+                                   const std::vector<Move>& moves, Outcomes& outcomes) {
+  records::OlderVersion row;
+  Result<> parsed = parse(entry.value, row);
+  if (!parsed) return parsed;
+  if (!move_inline(batch, entry.key, *row.mutable_version(), indices, moves, outcomes)) return success();
+  std::string value = serialize(row);
+  batch.transaction.require_revision(entry.key, entry.revision);
+  batch.bytes += value.size();
+  batch.transaction.put(entry.key, std::move(value));
   return success();
 }
 
@@ -196,6 +251,7 @@ Task<Result<>> StoreLiveIndex::add_row(Batch& batch, const std::string& row, con
     co_return success();
   }
   if (keys::is_head(row)) co_return add_head(batch, *entry, indices, moves, outcomes);
+  if (keys::is_version(row)) co_return add_older(batch, *entry, indices, moves, outcomes);
   co_return add_chunk(batch, *entry, indices, moves, outcomes);
 }
 
@@ -235,12 +291,15 @@ Task<Result<std::vector<MoveOutcome>>> StoreLiveIndex::move(std::vector<Move> mo
     Batch batch;
     std::vector<std::string> taken;
     for (; row != rows.end() && taken.size() < kRowsPerCommit && batch.bytes < kBytesPerCommit; ++row) {
-      std::optional<KeyLocks::Guard> guard = state_.locks.try_lock(row->first);
-      if (!guard) {
-        alone.push_back(row->first);
-        continue;
+      const std::string locked = lock_of(row->first);
+      if (!batch.guards.contains(locked)) {
+        std::optional<KeyLocks::Guard> guard = state_.locks.try_lock(locked);
+        if (!guard) {
+          alone.push_back(row->first);
+          continue;
+        }
+        batch.guards.emplace(locked, std::move(*guard));
       }
-      batch.guards.push_back(std::move(*guard));
       taken.push_back(row->first);
       Result<> added = co_await add_row(batch, row->first, row->second, moves, outcomes);
       if (!added) co_return added.error();
@@ -253,7 +312,9 @@ Task<Result<std::vector<MoveOutcome>>> StoreLiveIndex::move(std::vector<Move> mo
   for (const std::string& row : alone) {
     for (int attempt = 0; attempt < kMoveAttemptsMax; ++attempt) {
       Batch batch;
-      batch.guards.push_back(co_await state_.locks.lock(row));
+      const std::string locked = lock_of(row);
+      KeyLocks::Guard guard = co_await state_.locks.lock(locked);
+      batch.guards.emplace(locked, std::move(guard));
       Result<> added = co_await add_row(batch, row, rows[row], moves, outcomes);
       if (!added) co_return added.error();
       auto committed = co_await commit(std::move(batch), outcomes);
@@ -264,37 +325,60 @@ Task<Result<std::vector<MoveOutcome>>> StoreLiveIndex::move(std::vector<Move> mo
   co_return outcomes;
 }
 
-// Heads, then blobs' chunks: in the order of their keys.
+namespace {
+
+void add_inline(upkeep::LiveIndex::Page& page, const records::Version& version, std::optional<std::string> key) {
+  if (!version.has_extent()) return;
+  page.extents.push_back(decode(version.extent()));
+  page.holders.push_back("object " + key.value_or(std::string()));
+}
+
+// Adds what one row of any of the walked kinds holds.
+Result<> add_extents(upkeep::LiveIndex::Page& page, const metadata::Entry& entry) {
+  if (keys::is_head(entry.key)) {
+    records::Head row;
+    Result<> parsed = parse(entry.value, row);
+    if (!parsed) return parsed;
+    add_inline(page, row.current(), keys::head_object(entry.key));
+    return success();
+  }
+  if (keys::is_version(entry.key)) {
+    records::OlderVersion row;
+    Result<> parsed = parse(entry.value, row);
+    if (!parsed) return parsed;
+    auto name = keys::version_parts_of(entry.key);
+    if (!name) return Errc::corrupt_record;
+    add_inline(page, row.version(), std::move(name->key));
+    return success();
+  }
+  records::BlobChunk row;
+  Result<> parsed = parse(entry.value, row);
+  if (!parsed) return parsed;
+  for (const records::Extent& extent : row.extents()) {
+    page.extents.push_back(decode(extent));
+    page.holders.push_back("blob " + hex(std::string_view(entry.key).substr(1, sizeof(segment::BlobId))));
+  }
+  return success();
+}
+
+}  // namespace
+
+// Heads, blobs' chunks, older versions: in the order of their keys.
 Task<Result<StoreLiveIndex::Page>> StoreLiveIndex::walk(std::string cursor, std::uint32_t rows_max) {
-  const metadata::KeyRange heads = metadata::prefix_range(keys::heads_prefix());
-  const metadata::KeyRange chunks = metadata::prefix_range(keys::blob_chunks_prefix());
-  const bool in_chunks = cursor >= chunks.begin;
-  metadata::KeyRange range = in_chunks ? chunks : heads;
+  const std::string prefixes[] = {keys::heads_prefix(), keys::blob_chunks_prefix(), keys::versions_prefix()};
+  std::size_t kind = 0;
+  while (kind + 1 < std::size(prefixes) && cursor >= prefixes[kind + 1]) ++kind;
+  metadata::KeyRange range = metadata::prefix_range(prefixes[kind]);
   range.begin = std::max(range.begin, cursor);
   auto rows = co_await state_.metadata.scan(range, std::clamp(rows_max, 1U, metadata::kMaxPageEntries));
   if (!rows) co_return rows.error();
   Page page;
   for (const metadata::Entry& entry : rows->entries) {
-    if (in_chunks) {
-      records::BlobChunk row;
-      Result<> parsed = parse(entry.value, row);
-      if (!parsed) co_return parsed.error();
-      for (const records::Extent& extent : row.extents()) {
-        page.extents.push_back(decode(extent));
-        page.holders.push_back("blob " + hex(std::string_view(entry.key).substr(1, sizeof(segment::BlobId))));
-      }
-      continue;
-    }
-    records::Head row;
-    Result<> parsed = parse(entry.value, row);
-    if (!parsed) co_return parsed.error();
-    if (row.current().has_extent()) {
-      page.extents.push_back(decode(row.current().extent()));
-      page.holders.push_back("object " + keys::head_object(entry.key).value_or(std::string()));
-    }
+    Result<> added = add_extents(page, entry);
+    if (!added) co_return added.error();
   }
   page.next = std::move(rows->next);
-  if (!page.next && !in_chunks) page.next = chunks.begin;
+  if (!page.next && kind + 1 < std::size(prefixes)) page.next = prefixes[kind + 1];
   co_return page;
 }
 

@@ -23,8 +23,10 @@ class StoreLiveIndex final : public upkeep::LiveIndex {
     segment::BlobId blob{};
     segment::Extent extent;
   };
-  // All inline extents that rows of a (bucket, key) hold: the one place that knows which rows those are.
-  Task<Result<std::vector<InlineHolder>>> inline_holders(std::string bucket, std::string key);
+  // The row of a (bucket, key) that holds the inline extent of a blob, if one does: the head, or that of an older version.
+  // The one place that knows which rows those are.
+  Task<Result<std::optional<InlineHolder>>> inline_holder(std::string bucket, std::string key, segment::BlobId blob);
+  Task<Result<std::optional<InlineHolder>>> older_holder(keys::BucketId bucket, std::string key, segment::BlobId blob);
   // The piece as a chunk row of its blob has it.
   Task<Result<std::optional<upkeep::LivePiece>>> chunk_holder(segment::PieceName name, segment::Extent place);
 
@@ -41,7 +43,7 @@ class StoreLiveIndex final : public upkeep::LiveIndex {
       bool cached = false; // readers ask for it
     };
     std::vector<Head> heads;
-    std::vector<KeyLocks::Guard> guards;
+    std::map<std::string, KeyLocks::Guard> guards;  // by what is locked
   };
   using Outcomes = std::vector<upkeep::MoveOutcome>;
   using Indices = std::vector<std::size_t>;
@@ -50,6 +52,11 @@ class StoreLiveIndex final : public upkeep::LiveIndex {
                          const std::vector<upkeep::Move>& moves, Outcomes& outcomes);
   Result<> add_head(Batch& batch, const metadata::Entry& entry, const Indices& indices,
                     const std::vector<upkeep::Move>& moves, Outcomes& outcomes);
+  Result<> add_older(Batch& batch, const metadata::Entry& entry, const Indices& indices,
+                     const std::vector<upkeep::Move>& moves, Outcomes& outcomes);
+  // Carries out the one move that names the version's extent, if any does; whether one did.
+  bool move_inline(Batch& batch, const std::string& row, records::Version& version, const Indices& indices,
+                   const std::vector<upkeep::Move>& moves, Outcomes& outcomes);
   Result<> add_chunk(Batch& batch, const metadata::Entry& entry, const Indices& indices,
                      const std::vector<upkeep::Move>& moves, Outcomes& outcomes);
   // `raced`: a row had changed since it was read, and nothing was moved.

@@ -91,6 +91,10 @@ Task<Result<HeadRecordPtr>> ObjectStore::State::find_head(std::string row_key, s
   co_return record;
 }
 
+const HeadRecord* present(const HeadRecordPtr& current) {
+  return current != nullptr && !current->info->delete_marker ? current.get() : nullptr;
+}
+
 Result<> check_condition(const WriteCondition& condition, const HeadRecord* current) {
   if (condition.if_none_match_any && current != nullptr) return Errc::precondition_failed;
   if (condition.if_match) {
@@ -99,6 +103,32 @@ Result<> check_condition(const WriteCondition& condition, const HeadRecord* curr
   }
   return success();
 }
+
+namespace {
+
+// The rows beside the head's that a new current version stands on.
+void add_body_rows(VersionEdit& edit, const ObjectStore::State::Replacement& replacement, const std::string& row_key,
+                   const records::Version& version) {
+  const BucketRecord& bucket = *replacement.bucket;
+  edit.transaction.require_revision(keys::bucket(bucket.info.name), bucket.revision);
+  if (version.has_extent()) edit.change.born.emplace_back(row_key, decode(version.extent()));
+  const std::string holder = version_holder(version);
+  for (const segment::BlobId& blob : replacement.blobs) {
+    edit.transaction.put(keys::blob_reference(blob, holder), std::string());
+  }
+  if (replacement.parts) {
+    records::Parts parts = *replacement.parts;
+    edit.transaction.put(keys::parts(bucket.id, replacement.key, version.number()), serialize(parts));
+  }
+  if (replacement.finished) {
+    records::FinishedUpload finished = replacement.finished->row;
+    *finished.mutable_version() = version;
+    edit.transaction.put(replacement.finished->row_key, serialize(finished));
+  }
+  count_versions(edit, bucket.info, true);
+}
+
+}  // namespace
 
 Task<Result<ObjectInfoPtr>> ObjectStore::State::replace_current(Replacement replacement) {
   const std::string row_key = keys::head(replacement.bucket->id, replacement.key);
@@ -110,44 +140,26 @@ Task<Result<ObjectInfoPtr>> ObjectStore::State::replace_current(Replacement repl
   for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
     auto found = co_await find_head(row_key, replacement.key);
     if (!found && found.error() != Errc::not_found) co_return found.error();
-    const HeadRecord* current = found ? found->get() : nullptr;
-    Result<> allowed = check_condition(replacement.condition, current);
+    const HeadRecordPtr current = found ? *found : nullptr;
+    Result<> allowed = check_condition(replacement.condition, present(current));
     if (!allowed) co_return allowed.error();
 
-    metadata::Transaction transaction = replacement.extra;
-    upkeep::LiveChange change = replacement.change;
-    if (replacement.version.has_extent()) change.born.emplace_back(row_key, decode(replacement.version.extent()));
-    transaction.require_revision(keys::bucket(replacement.bucket->info.name), replacement.bucket->revision);
+    VersionEdit edit;
+    edit.transaction = replacement.extra;
+    edit.change = replacement.change;
     records::Head head;
     *head.mutable_current() = replacement.version;
-    if (current != nullptr) {
-      transaction.require_revision(row_key, current->revision);
-      head.set_ordinal(current->row.ordinal());
-      head.set_labels_pending(current->row.labels_pending());
-      head.mutable_current()->set_number(current->row.current().number() + 1);
-      Result<> released = co_await release_version(transaction, replacement.bucket->id, replacement.key,
-                                                   current->row.current(), kept, change);
-      if (!released) co_return released.error();
-    } else {
-      transaction.require_absent(row_key);
-      transaction.add(keys::object_count(replacement.bucket->id), 1);
-      head.mutable_current()->set_number(1);
-    }
-    const std::uint64_t number = head.current().number();
-    const std::string holder = version_holder(head.current());
-    for (const segment::BlobId& blob : replacement.blobs) {
-      transaction.put(keys::blob_reference(blob, holder), std::string());
-    }
-    if (replacement.parts) {
-      transaction.put(keys::parts(replacement.bucket->id, replacement.key, number), serialize(*replacement.parts));
-    }
+    Result<> placed = co_await supersede(edit, replacement.bucket, replacement.key, current, head, kept);
+    if (!placed && placed.error() != Errc::conflict) co_return placed.error();
+    if (placed) add_body_rows(edit, replacement, row_key, head.current());
     std::string value = serialize(head);
-    transaction.put(row_key, value);
+    edit.transaction.put(row_key, value);
 
     RecordCache<HeadRecord>::Write write(heads, row_key);
-    auto revision = co_await metadata.commit(std::move(transaction));  // durable, and visible, when this returns
+    Result<metadata::Revision> revision = Errc::conflict;
+    if (placed) revision = co_await metadata.commit(std::move(edit.transaction));  // durable, and visible, when this returns
     if (revision) {
-      live_counters.apply(change);
+      live_counters.apply(edit.change);
       auto record = decode_head(replacement.key, metadata::Entry{row_key, std::move(value), *revision});
       if (!record) co_return record.error();
       ObjectInfoPtr info = (*record)->info;

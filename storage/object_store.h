@@ -99,6 +99,7 @@ struct Lock {
   RetentionMode mode = RetentionMode::none;
   std::int64_t retain_until_ms = 0;
   bool legal_hold = false;
+  bool legal_hold_set = false;  // somebody said whether there is one
   friend bool operator==(const Lock&, const Lock&) = default;
 };
 
@@ -198,6 +199,20 @@ struct CopyOptions {
   std::optional<Attributes> attributes;  // its tags are ignored
   std::optional<NameValues> tags;
   Controls controls;  // of the copy. `encryption` speaks of the source's bytes, which are shared
+  WriteCondition condition;
+};
+
+struct RenameRequest {
+  std::string from;
+  std::string to;
+  // Judges both objects as the commit finds them; `target` is null where the new key is free. An error leaves all as it was.
+  // May be called again after a race, and on any thread.
+  std::function<Result<>(const ObjectInfo& source, const ObjectInfo* target)> check;
+  std::string token;  // if not empty: the same request again, once it went through, succeeds
+};
+
+struct AppendOptions {
+  std::uint64_t offset = 0;  // where the body goes: the object's size
   WriteCondition condition;
 };
 
@@ -396,6 +411,12 @@ class ObjectStore {
   // Makes `target` a copy of the opened version. Large bodies are shared, not copied. Errc::not_found: the source was
   // replaced or removed since it was opened; open it again.
   Task<Result<ObjectInfoPtr>> copy(const OpenObject& source, ObjectKey target, CopyOptions options);
+  // Gives an object another key, in one transaction; what had that key is replaced. not_found, invalid_argument (one key, or a
+  // bucket that keeps versions or kept them), and what the check says.
+  Task<Result<ObjectInfoPtr>> rename(std::string bucket, RenameRequest request);
+  // Adds a body to the end of an object, as one more part of it. not_found, size_mismatch (the offset is not its size),
+  // too_large (it has kPartNumberMax parts), invalid_argument (a bucket that keeps versions or kept them).
+  Task<Result<ObjectInfoPtr>> append(ObjectKey key, AppendOptions options, BodySource& body);
   // Changes a version in place; its modification time stays. not_found, and what `change` says.
   Task<Result<ObjectInfoPtr>> change(ObjectKey key, std::string version_id, VersionChange change);
   Task<Result<ObjectPage>> list(std::string bucket, ListOptions options);  // current versions that are no markers

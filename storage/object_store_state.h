@@ -39,6 +39,22 @@ struct StoredBody {
   BodyDigests digests;
 };
 
+// What one commit makes of the versions of a bucket's keys.
+struct VersionEdit {
+  metadata::Transaction transaction;
+  upkeep::LiveChange change;   // what the counters must learn once the transaction went through
+  std::int64_t versions = 0;   // how many more versions the bucket holds, delete markers counted
+  std::int64_t bytes = 0;      // how many more bytes, as clients see them
+};
+
+// Adds the edit's balance to the bucket's counters; `within_quota`: what grows stays within its quotas. Once, at the end.
+void count_versions(VersionEdit& edit, const BucketInfo& bucket, bool within_quota);
+
+// Whether a removal of a version writes the key's head row.
+enum class HeadFate : std::uint8_t { untouched, written };
+
+bool is_null_version(const records::Version& version);
+
 // How often a write starts again after somebody else's commit came in between.
 inline constexpr int kCommitAttemptsMax = 64;
 
@@ -68,8 +84,25 @@ struct ObjectStore::State {
   Task<Result<>> bury_bucket(keys::BucketId bucket);
 
   // --- Heads.
-  // The current version, or not_found. `ticket_key` is keys::head().
+  // The current version, or the delete marker in its place; or not_found. `row_key` is keys::head().
   Task<Result<HeadRecordPtr>> find_head(std::string row_key, std::string key);
+
+  // --- Versions. `edit` and `head` belong to the caller, whose frame outlives the call.
+  // What `version_id` names (object_store.h): not_found, version_not_found. Older versions are not cached.
+  Task<Result<HeadRecordPtr>> find_version(keys::BucketId bucket, std::string key, std::string version_id);
+  // Errc::object_locked if nobody may destroy this version now.
+  Result<> check_lock(const records::Version& version, bool bypass_governance) const;
+  // Puts head.current() on top of `current` (null: the key is absent): the version before becomes an older one or is
+  // destroyed, as the bucket has it. Sets number and id. The head row and what the version holds are left to the caller.
+  Task<Result<>> supersede(VersionEdit& edit, BucketRecordPtr bucket, std::string key, HeadRecordPtr current,
+                           records::Head& head, std::set<segment::BlobId> kept);
+  // Removes one version for good; `current` is the key's head. Of the current one the next older comes back. Whether the
+  // head row is written.
+  Task<Result<HeadFate>> take_away(VersionEdit& edit, keys::BucketId bucket, std::string key, HeadRecordPtr current,
+                               HeadRecordPtr version, bool bypass_governance);
+  // A version's bytes and, of an older one, its row. Errc::object_locked.
+  Task<Result<>> destroy(VersionEdit& edit, keys::BucketId bucket, std::string key, HeadRecordPtr version,
+                         std::set<segment::BlobId> kept, bool bypass_governance);
 
   // --- Bodies.
   Task<Result<StoredBody>> store_body(ObjectKey name, BodySource& body);
@@ -83,10 +116,9 @@ struct ObjectStore::State {
   // in the same transaction.
   Task<Result<>> release_blob(metadata::Transaction& transaction, segment::BlobId blob, std::uint32_t chunks,
                               std::string holder, bool kept, upkeep::LiveChange& change);
-  // Removes everything that `version` of a key holds, but not its head row. `kept`: blobs with a new holder.
-  Task<Result<>> release_version(metadata::Transaction& transaction, keys::BucketId bucket, std::string key,
-                                 records::Version version, std::set<segment::BlobId> kept,
-                                 upkeep::LiveChange& change);
+  // Removes everything that `version` of a key holds, but not its own row. `kept`: blobs with a new holder.
+  Task<Result<>> release_version(VersionEdit& edit, keys::BucketId bucket, std::string key, records::Version version,
+                                 bool older, std::set<segment::BlobId> kept);
   Task<Result<records::Parts>> load_parts(keys::BucketId bucket, std::string key, std::uint64_t number);
 
   // --- Uploads.
@@ -105,8 +137,8 @@ struct ObjectStore::State {
   Task<Result<>> abort(keys::BucketId bucket, std::string key, std::string upload_id);
 
   // --- Commits.
-  // Makes `version` the current one of (bucket, key) with whatever `extra` adds, replacing what is there.
-  // version.number is set here. `condition` is checked against the state that the commit replaces.
+  // Makes `version` the current one of (bucket, key) with whatever `extra` adds, on top of what is there.
+  // version.number and its id are set here. `condition` is checked against the state that the commit replaces.
   struct Replacement {
     BucketRecordPtr bucket;
     std::string key;
@@ -114,6 +146,12 @@ struct ObjectStore::State {
     WriteCondition condition;
     metadata::Transaction extra;                // preconditions and rows beside the head row
     std::optional<records::Parts> parts;        // the parts row of a multipart version
+    // A row that remembers the version as it was made.
+    struct Finished {
+      std::string row_key;
+      records::FinishedUpload row;              // but for the version
+    };
+    std::optional<Finished> finished;
     upkeep::LiveChange change;                  // what `extra` makes live and kills
     std::vector<segment::BlobId> blobs;         // what the body holds beside an inline extent
   };
@@ -133,6 +171,8 @@ std::string random_bytes16();
 // Where the body lies, in its version record.
 void describe_extents(const StoredBody& body, records::Version& version);
 
+// The version that conditions are about: null for a delete marker too.
+const HeadRecord* present(const HeadRecordPtr& current);
 Result<> check_condition(const WriteCondition& condition, const HeadRecord* current);
 
 }  // namespace storage

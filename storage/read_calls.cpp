@@ -105,12 +105,10 @@ std::optional<CachedObject> ObjectStore::open_cached(std::string_view bucket, st
 }
 
 Task<Result<std::unique_ptr<OpenObject>>> ObjectStore::open(ObjectKey key, std::string version_id) {
-  if (!version_id.empty() && version_id != "null") co_return Errc::version_not_found;
   auto bucket = co_await state_->find_bucket(key.bucket);
   if (!bucket) co_return bucket.error();
-  const std::string row_key = keys::head((*bucket)->id, key.key);
   for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
-    auto record = co_await state_->find_head(row_key, key.key);
+    auto record = co_await state_->find_version((*bucket)->id, key.key, version_id);
     if (!record) co_return record.error();
     auto opened = std::make_unique<OpenVersion>(*state_, (*bucket)->id, *record);
     Result<> loaded = co_await opened->load();
@@ -158,6 +156,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::copy(const OpenObject& source, ObjectKe
   if (!bucket) co_return bucket.error();
 
   const records::Version& from = opened.record().row.current();
+  if (from.delete_marker()) co_return Errc::invalid_argument;
   State::Replacement replacement;
   replacement.bucket = *bucket;
   replacement.key = target.key;
@@ -165,6 +164,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::copy(const OpenObject& source, ObjectKe
   records::Version& to = replacement.version;
   to = from;
   to.clear_version_id();
+  to.clear_rename_token();
   to.set_modified_ms(state_->clock.wall_ms());
   if (options.attributes) {
     const records::Attributes old = to.attributes();

@@ -102,6 +102,7 @@ records::Controls encode(const Controls& controls) {
   row.set_retention_mode(static_cast<std::uint32_t>(controls.lock.mode));
   row.set_retain_until_ms(controls.lock.retain_until_ms);
   row.set_legal_hold(controls.lock.legal_hold);
+  row.set_legal_hold_set(controls.lock.legal_hold_set);
   row.set_encryption(controls.encryption);
   return row;
 }
@@ -113,6 +114,7 @@ Controls decode(const records::Controls& row) {
   controls.lock.mode = static_cast<RetentionMode>(row.retention_mode());
   controls.lock.retain_until_ms = row.retain_until_ms();
   controls.lock.legal_hold = row.legal_hold();
+  controls.lock.legal_hold_set = row.legal_hold_set();
   controls.encryption = row.encryption();
   return controls;
 }
@@ -192,6 +194,20 @@ Result<HeadRecordPtr> decode_head(const std::string& key, const metadata::Entry&
   if (!parsed) return parsed.error();
   record->info = std::make_shared<const ObjectInfo>(object_info(key, record->row.current()));
   record->revision = entry.revision;
+  return HeadRecordPtr(std::move(record));
+}
+
+Result<HeadRecordPtr> decode_older(const std::string& key, const metadata::Entry& entry) {
+  records::OlderVersion row;
+  Result<> parsed = parse(entry.value, row);
+  if (!parsed) return parsed.error();
+  auto record = std::make_shared<HeadRecord>();
+  record->row.mutable_current()->Swap(row.mutable_version());
+  auto info = std::make_shared<ObjectInfo>(object_info(key, record->row.current()));
+  info->current = false;
+  record->info = std::move(info);
+  record->revision = entry.revision;
+  record->older = true;
   return HeadRecordPtr(std::move(record));
 }
 

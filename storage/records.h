@@ -17,15 +17,17 @@ namespace storage {
 inline constexpr std::uint32_t kRecordFormat = 1;
 inline constexpr std::size_t kExtentsPerChunk = 1000;
 
-// A decoded head row: what readers cache. Immutable.
+// A decoded head row: what readers cache. Or an older version's row in the same clothes, which is never cached. Immutable.
 struct HeadRecord {
   ObjectInfoPtr info;         // without `parts`
-  records::Head row;          // as stored
+  records::Head row;          // as stored; of an older version `current` alone
   metadata::Revision revision = 0;
+  bool older = false;         // the row is one of older versions
 };
 using HeadRecordPtr = std::shared_ptr<const HeadRecord>;
 
 Result<HeadRecordPtr> decode_head(const std::string& key, const metadata::Entry& entry);
+Result<HeadRecordPtr> decode_older(const std::string& key, const metadata::Entry& entry);
 
 // What clients see of a version.
 ObjectInfo object_info(const std::string& key, const records::Version& version);

@@ -36,6 +36,14 @@ Outcome<std::string> location_constraint(const Call& call, const XmlElement& doc
   return Failure(S3Error::invalid_location_constraint).with("LocationConstraint", location);
 }
 
+// x-amz-bucket-object-lock-enabled. Errors: InvalidArgument.
+Outcome<bool> lock_wanted(const Call& call) {
+  const auto value = call.header("x-amz-bucket-object-lock-enabled");
+  if (!value || equals_caseless(*value, "false")) return false;
+  if (equals_caseless(*value, "true")) return true;
+  return invalid_argument("x-amz-bucket-object-lock-enabled", *value);
+}
+
 Outcome<Response> created(const Call& call) {
   Response response;
   response.add_header("Location", "/" + call.target.bucket);
@@ -93,6 +101,12 @@ Task<Outcome<Response>> create_bucket(Call& call) {
   bucket.owner_id = call.user().id;
   bucket.location = std::move(*location);
   bucket.created_ms = call.clock.wall_ms();
+  auto lock = lock_wanted(call);
+  if (!lock) co_return lock.error();
+  if (*lock) {
+    bucket.object_lock = true;
+    bucket.versioning = storage::Versioning::enabled;
+  }
   const auto made = co_await call.store.create_bucket(std::move(bucket));
   if (made) co_return created(call);
   if (made.error() != storage::Errc::bucket_exists) co_return made.error();

@@ -8,6 +8,7 @@
 #include "api/object_headers.h"
 #include "api/operations/operations.h"
 #include "api/operations/results.h"
+#include "api/versions.h"
 #include "api/xml_body.h"
 
 namespace api {
@@ -170,6 +171,7 @@ Task<Outcome<Response>> complete_multipart_upload(Call& call) {
   write_checksum(xml, **info);
   xml.close("CompleteMultipartUploadResult");
   Response response = xml_response(xml);
+  add_version_header(call, **info, response);
   add_encryption_headers((*info)->controls.encryption, response);
   add_expiration(call, **info, response);
   co_return response;

@@ -10,9 +10,11 @@
 #include "api/encryption.h"
 #include "api/http_date.h"
 #include "api/object_headers.h"
+#include "api/object_lock.h"
 #include "api/operations/operations.h"
 #include "api/operations/results.h"
 #include "api/tags.h"
+#include "api/versions.h"
 #include "api/xml_writer.h"
 
 namespace api {
@@ -57,6 +59,9 @@ Outcome<CopyPlan> plan_copy(const Call& call, const storage::ObjectInfo& source)
   auto condition = write_condition(call);
   if (!condition) return condition.error();
   plan.options.controls.owner_id = call.user().id;
+  const auto lock = read_lock(call);
+  if (!lock) return lock.error();
+  plan.options.controls.lock = *lock;
   plan.options.condition = std::move(*condition);
   if (const auto name = call.header("x-amz-checksum-algorithm")) {
     plan.algorithm = checksum_by_name(*name);
@@ -131,9 +136,12 @@ Task<Outcome<Response>> copy_object(Call& call) {
   auto plan = plan_copy(call, *from);
   if (!plan) co_return plan.error();
   if (auto planned = co_await plan_bytes(call, *from, *plan); !planned) co_return planned.error();
-  const auto named = parse_copy_source(call.header("x-amz-copy-source").value_or(""));
+  // A version copied onto its own key becomes the current one: that changes something too.
+  std::string version_id;
+  const auto named = parse_copy_source(call.header("x-amz-copy-source").value_or(""), &version_id);
   if (!named) co_return named.error();
-  if (named->bucket == call.target.bucket && named->key == call.target.key && !plan->changes_something) {
+  const bool onto_itself = named->bucket == call.target.bucket && named->key == call.target.key;
+  if (onto_itself && (version_id.empty() || from->version_id == "null") && !plan->changes_something) {
     co_return Failure(
         S3Error::invalid_request,
         "This copy request is illegal because it is trying to copy an object to itself without changing "
@@ -157,6 +165,8 @@ Task<Outcome<Response>> copy_object(Call& call) {
   Response response = xml_response(xml);
   add_encryption_headers(envelope, response, true);
   add_expiration(call, **info, response);
+  add_version_header(call, **info, response);
+  co_await add_source_version(call, *from, response);
   co_return response;
 }
 

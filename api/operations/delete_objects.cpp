@@ -3,7 +3,9 @@
 #include "api/conditions.h"
 #include "api/http_date.h"
 #include "api/limits.h"
+#include "api/object_lock.h"
 #include "api/operations/operations.h"
+#include "api/versions.h"
 #include "api/xml_body.h"
 #include "api/xml_writer.h"
 
@@ -34,7 +36,7 @@ Outcome<Entry> parse_entry(const XmlElement& object) {
   entry.key = **key;
   entry.version_id = version->value_or("");
   if (auto checked = check_key(entry.key); !checked) entry.refused = checked.error();
-  if (!entry.version_id.empty() && entry.version_id != "null")
+  if (!entry.version_id.empty() && !is_version_id(entry.version_id))
     entry.refused.emplace(S3Error::no_such_version);
   if (*etag) entry.condition.if_match = std::string(bare_etag(**etag));
   if (*size) {
@@ -78,10 +80,14 @@ void write_error(XmlWriter& xml, const Entry& entry, const Failure& failure) {
   xml.close("Error");
 }
 
-void write_deleted(XmlWriter& xml, const Entry& entry) {
+void write_deleted(XmlWriter& xml, const Entry& entry, const storage::Removed& removed) {
   xml.open("Deleted");
   xml.element("Key", entry.key);
   if (!entry.version_id.empty()) xml.element("VersionId", entry.version_id);
+  if (removed.delete_marker) {
+    xml.flag("DeleteMarker", true);
+    xml.element("DeleteMarkerVersionId", removed.version_id);
+  }
   xml.close("Deleted");
 }
 
@@ -97,12 +103,15 @@ Task<Outcome<Response>> delete_objects(Call& call) {
   auto request = parse_request(*document);
   if (!request) co_return request.error();
 
+  const bool bypass = bypasses_governance(call);
   std::vector<storage::RemoveRequest> removals;
   for (const Entry& entry : request->entries) {
     if (entry.refused) continue;
     storage::RemoveRequest& removal = removals.emplace_back();
     removal.key = entry.key;
+    removal.version_id = entry.version_id;
     removal.condition = entry.condition;
+    removal.bypass_governance = bypass;
   }
   std::vector<storage::Result<storage::Removed>> results;
   if (!removals.empty()) results = co_await call.store.remove_many(call.target.bucket, std::move(removals));
@@ -117,9 +126,10 @@ Task<Outcome<Response>> delete_objects(Call& call) {
     }
     const storage::Result<storage::Removed>& result = results.at(next++);
     if (!result) {
-      write_error(xml, entry, Failure(result.error()));
+      const bool locked = result.error() == storage::Errc::object_locked;
+      write_error(xml, entry, locked ? locked_failure() : Failure(result.error()));
     } else if (!request->quiet) {
-      write_deleted(xml, entry);
+      write_deleted(xml, entry, *result);
     }
   }
   xml.close("DeleteResult");

@@ -7,7 +7,9 @@
 #include "api/decrypted_object.h"
 #include "api/encryption.h"
 #include "api/object_headers.h"
+#include "api/object_lock.h"
 #include "api/operations/operations.h"
+#include "api/versions.h"
 
 namespace api {
 namespace {
@@ -122,10 +124,11 @@ void add_selection_headers(const Call& call, const storage::ObjectInfo& info, co
   }
 }
 
-Response not_modified(const storage::ObjectInfo& info, std::string_view last_modified_line) {
+Response not_modified(const Call& call, const storage::ObjectInfo& info, std::string_view last_modified_line) {
   Response response = empty_response(304);
   add_etag(info.etag, response);
   response.headers += last_modified_line;
+  add_version_header(call, info, response);
   return response;
 }
 
@@ -143,7 +146,7 @@ Outcome<Response> describe(const Call& call, const storage::ObjectInfo& info, Se
     case ReadVerdict::not_modified: {
       const std::size_t at = response.headers.find("Last-Modified");
       const std::string_view headers(response.headers);
-      return not_modified(info, headers.substr(at, headers.find('\n', at) - at + 1));
+      return not_modified(call, info, headers.substr(at, headers.find('\n', at) - at + 1));
     }
   }
   auto selected = select(call, info);
@@ -151,6 +154,8 @@ Outcome<Response> describe(const Call& call, const storage::ObjectInfo& info, Se
   selection = *selected;
   response.status = selection.partial ? 206 : 200;
   response.content_length = selection.range.length;
+  add_version_header(call, info, response);
+  add_lock_headers(info, response);
   add_selection_headers(call, info, selection, response);
   add_encryption_headers(info.controls.encryption, response);
   add_expiration(call, info, response);
@@ -172,7 +177,7 @@ Task<Outcome<std::unique_ptr<storage::OpenObject>>> decrypted(Call& call,
 }  // namespace
 
 Outcome<Response> get_cached_object(Call& call, storage::CachedObject object) {
-  if (auto version = check_version(call); !version) return version.error();
+  call.bucket = std::move(object.bucket);
   Selection selection;
   auto response = describe(call, *object.info, selection);
   if (response && response->status != 304) {
@@ -183,17 +188,19 @@ Outcome<Response> get_cached_object(Call& call, storage::CachedObject object) {
 }
 
 Task<Outcome<Response>> get_object(Call& call) {
-  if (auto version = check_version(call); !version) co_return version.error();
+  const auto version = version_parameter(call);
+  if (!version) co_return version.error();
   Selection selection;
   if (call.head()) {
-    const auto info = co_await call.store.head(call.object_key());
+    const auto info = co_await find_version(call, *version);
     if (!info) co_return info.error();
     auto response = describe(call, **info, selection);
     if (response) response->head_only = true;
     co_return response;
   }
-  auto object = co_await call.store.open(call.object_key());
-  if (!object) co_return object.error();
+  auto object = co_await call.store.open(call.object_key(), *version);
+  if (!object) co_return version_failure(call, object.error(), *version);
+  if ((*object)->info()->delete_marker) co_return marker_failure(call, *(*object)->info(), !version->empty());
   auto response = describe(call, *(*object)->info(), selection);
   if (response && response->status != 304 && selection.range.length > 0) {
     auto readable = co_await decrypted(call, std::move(*object));

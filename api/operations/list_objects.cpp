@@ -1,4 +1,4 @@
-// ListObjects, ListObjectsV2, ListObjectVersions. One page is one walk of the store's map.
+// ListObjects, ListObjectsV2. One page is one walk of the store's map.
 #include "api/ascii.h"
 #include "api/checksum.h"
 #include "api/encoding.h"
@@ -144,53 +144,6 @@ Task<Outcome<Response>> list_objects(Call& call) {
   if (!type || type->empty() || *type == "1") co_return co_await list_v1(call);
   if (*type != "2") co_return invalid_argument("list-type", *type, "Invalid List Type specified in Request");
   co_return co_await list_v2(call);
-}
-
-// Each object is its own only version, the null one, until buckets can be versioned.
-Task<Outcome<Response>> list_object_versions(Call& call) {
-  auto request = parse_list(call);
-  if (!request) co_return request.error();
-  const std::string key_marker(call.target.parameter("key-marker").value_or(""));
-  const std::string version_marker(call.target.parameter("version-id-marker").value_or(""));
-  if (!version_marker.empty() && key_marker.empty()) {
-    co_return invalid_argument("version-id-marker", version_marker,
-                               "A version-id marker cannot be specified without a key marker.");
-  }
-  request->options.after = key_marker;
-  const auto page = co_await call.store.list(call.target.bucket, request->options);
-  if (!page) co_return page.error();
-
-  const ListEncoder& encoder = request->encoder;
-  XmlWriter xml;
-  xml.open_root("ListVersionsResult");
-  xml.element("Name", call.target.bucket);
-  encoder.element(xml, "Prefix", request->options.prefix);
-  if (!request->options.delimiter.empty()) encoder.element(xml, "Delimiter", request->options.delimiter);
-  encoder.element(xml, "KeyMarker", key_marker);
-  xml.element("VersionIdMarker", version_marker);
-  xml.element("MaxKeys", std::uint64_t{request->options.entries_max});
-  encoder.write_type(xml);
-  xml.flag("IsTruncated", page->truncated);
-  if (page->truncated) {
-    encoder.element(xml, "NextKeyMarker", page->next_after);
-    const bool at_prefix = !page->common_prefixes.empty() && page->common_prefixes.back() == page->next_after;
-    if (!at_prefix) xml.element("NextVersionIdMarker", "null");
-  }
-  for (const auto& object : page->objects) {
-    xml.open("Version");
-    encoder.element(xml, "Key", object->key);
-    xml.element("VersionId", "null");
-    xml.flag("IsLatest", true);
-    xml.element("LastModified", iso_date(object->modified_ms));
-    xml.etag(object->etag);
-    xml.element("Size", object->size);
-    write_owner(xml, "Owner", call.options, call.bucket->owner_id);
-    xml.element("StorageClass", "STANDARD");
-    xml.close("Version");
-  }
-  write_prefixes(xml, encoder, *page);
-  xml.close("ListVersionsResult");
-  co_return xml_response(xml);
 }
 
 }  // namespace api

@@ -5,6 +5,7 @@
 #include "api/http_date.h"
 #include "api/operations/operations.h"
 #include "api/operations/results.h"
+#include "api/versions.h"
 
 namespace api {
 namespace {
@@ -88,7 +89,8 @@ void write_parts(XmlWriter& xml, const storage::ObjectInfo& info, std::uint32_t 
 }  // namespace
 
 Task<Outcome<Response>> get_object_attributes(Call& call) {
-  if (auto version = check_version(call); !version) co_return version.error();
+  auto version = version_parameter(call);
+  if (!version) co_return version.error();
   const auto wanted = read_wanted(call);
   if (!wanted) co_return wanted.error();
   const auto limit =
@@ -96,7 +98,7 @@ Task<Outcome<Response>> get_object_attributes(Call& call) {
   if (!limit) co_return limit.error();
   const auto marker = number_header(call, "x-amz-part-number-marker", storage::kPartNumberMax, 0);
   if (!marker) co_return marker.error();
-  const auto found = co_await call.store.head(call.object_key());
+  const auto found = co_await find_version(call, std::move(*version));
   if (!found) co_return found.error();
   const storage::ObjectInfo& info = **found;
   if (auto allowed = check_reader(call, info); !allowed) co_return allowed.error();
@@ -118,6 +120,7 @@ Task<Outcome<Response>> get_object_attributes(Call& call) {
   xml.close("GetObjectAttributesResponse");
   Response response = xml_response(xml);
   response.add_header("Last-Modified", http_date(info.modified_ms));
+  add_version_header(call, info, response);
   co_return response;
 }
 

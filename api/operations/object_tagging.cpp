@@ -2,35 +2,42 @@
 #include "api/limits.h"
 #include "api/operations/operations.h"
 #include "api/tags.h"
+#include "api/versions.h"
 #include "api/xml_body.h"
 #include "api/xml_writer.h"
 
 namespace api {
 namespace {
 
-Task<Outcome<Response>> set_tags(Call& call, storage::NameValues tags, unsigned status) {
+Task<Outcome<Response>> set_tags(Call& call, std::string version_id, storage::NameValues tags, unsigned status) {
   const storage::VersionChange change = [&tags](const storage::ObjectInfo&, storage::Changeable& next) {
     next.tags = tags;
     return storage::success();
   };
-  const auto changed = co_await call.store.change(call.object_key(), {}, change);
+  const auto changed = co_await change_version(call, std::move(version_id), change);
   if (!changed) co_return changed.error();
-  co_return empty_response(status);
+  Response response = empty_response(status);
+  add_version_header(call, **changed, response);
+  co_return response;
 }
 
 }  // namespace
 
 Task<Outcome<Response>> get_object_tagging(Call& call) {
-  if (auto version = check_version(call); !version) co_return version.error();
-  const auto info = co_await call.store.head(call.object_key());
+  auto version = version_parameter(call);
+  if (!version) co_return version.error();
+  const auto info = co_await find_version(call, std::move(*version));
   if (!info) co_return info.error();
   XmlWriter xml;
   write_tagging(xml, (*info)->attributes.tags);
-  co_return xml_response(xml);
+  Response response = xml_response(xml);
+  add_version_header(call, **info, response);
+  co_return response;
 }
 
 Task<Outcome<Response>> put_object_tagging(Call& call) {
-  if (auto version = check_version(call); !version) co_return version.error();
+  auto version = version_parameter(call);
+  if (!version) co_return version.error();
   XmlBodyNeeds needs;
   needs.root = "Tagging";
   needs.length_max = kXmlBodyBytesMax;
@@ -38,12 +45,13 @@ Task<Outcome<Response>> put_object_tagging(Call& call) {
   if (!document) co_return document.error();
   auto tags = parse_tagging(*document);
   if (!tags) co_return tags.error();
-  co_return co_await set_tags(call, std::move(*tags), 200);
+  co_return co_await set_tags(call, std::move(*version), std::move(*tags), 200);
 }
 
 Task<Outcome<Response>> delete_object_tagging(Call& call) {
-  if (auto version = check_version(call); !version) co_return version.error();
-  co_return co_await set_tags(call, storage::NameValues(), 204);
+  auto version = version_parameter(call);
+  if (!version) co_return version.error();
+  co_return co_await set_tags(call, std::move(*version), storage::NameValues(), 204);
 }
 
 }  // namespace api

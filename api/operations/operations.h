@@ -33,6 +33,9 @@ Outcome<Response> get_cached_object(Call& call, storage::CachedObject object);
 Task<Outcome<Response>> put_object(Call& call);
 Task<Outcome<Response>> post_object(Call& call);  // a form; it says itself who sent it
 Task<Outcome<Response>> copy_object(Call& call);
+Task<Outcome<Response>> rename_object(Call& call);
+// PutObject with x-amz-write-offset-bytes. nullopt: the object is absent and the offset 0, so that the body is all of it.
+Task<Outcome<std::optional<Response>>> append_object(Call& call, storage::WriteCondition condition);
 Task<Outcome<Response>> delete_object(Call& call);
 Task<Outcome<Response>> delete_objects(Call& call);
 Task<Outcome<Response>> get_object_attributes(Call& call);
@@ -42,6 +45,15 @@ Task<Outcome<Response>> delete_object_tagging(Call& call);
 
 Task<Outcome<Response>> list_objects(Call& call);  // V1 and V2
 Task<Outcome<Response>> list_object_versions(Call& call);
+
+Task<Outcome<Response>> get_bucket_versioning(Call& call);
+Task<Outcome<Response>> put_bucket_versioning(Call& call);
+Task<Outcome<Response>> get_object_lock_configuration(Call& call);
+Task<Outcome<Response>> put_object_lock_configuration(Call& call);
+Task<Outcome<Response>> get_object_retention(Call& call);
+Task<Outcome<Response>> put_object_retention(Call& call);
+Task<Outcome<Response>> get_object_legal_hold(Call& call);
+Task<Outcome<Response>> put_object_legal_hold(Call& call);
 
 Task<Outcome<Response>> create_multipart_upload(Call& call);
 Task<Outcome<Response>> upload_part(Call& call);

@@ -4,9 +4,11 @@
 #include "api/encryption.h"
 #include "api/http_date.h"
 #include "api/object_headers.h"
+#include "api/object_lock.h"
 #include "api/operations/operations.h"
 #include "api/operations/results.h"
 #include "api/verified_body.h"
+#include "api/versions.h"
 
 namespace api {
 
@@ -16,6 +18,12 @@ Task<Outcome<Response>> put_object(Call& call) {
   if (!attributes) co_return attributes.error();
   auto condition = write_condition(call);
   if (!condition) co_return condition.error();
+  if (call.header("x-amz-write-offset-bytes")) {
+    auto appended = co_await append_object(call, *condition);
+    if (!appended) co_return appended.error();
+    if (*appended) co_return std::move(**appended);
+    condition->if_none_match_any = true;
+  }
   auto wish = read_encryption(call);
   if (!wish) co_return wish.error();
   BodyNeeds needs;
@@ -26,10 +34,19 @@ Task<Outcome<Response>> put_object(Call& call) {
   needs.algorithm = ChecksumAlgorithm::crc64nvme;
   auto plan = plan_body(call.request, call.body, call.identity, needs);
   if (!plan) co_return plan.error();
+  bool locks = false;
+  const auto lock = read_lock(call, &locks);
+  if (!lock) co_return lock.error();
+  if (locks && plan->content_md5.empty() && plan->checksum.empty() && plan->trailer_name.empty()) {
+    co_return Failure(S3Error::invalid_request,
+                      "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object "
+                      "Lock parameters");
+  }
 
   auto sealing = co_await make_sealing(call, std::move(*wish));
   if (!sealing) co_return sealing.error();
   storage::PutOptions options;
+  options.controls.lock = *lock;
   options.attributes = std::move(*attributes);
   options.controls.owner_id = call.user().id;
   options.controls.encryption = sealing->envelope;
@@ -41,6 +58,7 @@ Task<Outcome<Response>> put_object(Call& call) {
 
   Response response;
   add_etag((*info)->etag, response);
+  add_version_header(call, **info, response);
   add_checksum_headers(**info, response);
   add_encryption_headers(sealing->envelope, response, true);
   add_expiration(call, **info, response);
@@ -68,15 +86,22 @@ Outcome<storage::RemoveCondition> remove_condition(const Call& call) {
 }  // namespace
 
 Task<Outcome<Response>> delete_object(Call& call) {
-  if (auto version = check_version(call); !version) co_return version.error();
+  auto version = version_parameter(call);
+  if (!version) co_return version.error();
   auto condition = remove_condition(call);
   if (!condition) co_return condition.error();
   storage::RemoveRequest request;
   request.key = call.target.key;
+  request.version_id = std::move(*version);
   request.condition = std::move(*condition);
+  request.bypass_governance = bypasses_governance(call);
   const auto removed = co_await call.store.remove(call.target.bucket, std::move(request));
+  if (!removed && removed.error() == storage::Errc::object_locked) co_return locked_failure();
   if (!removed) co_return removed.error();
-  co_return empty_response(204);
+  Response response = empty_response(204);
+  add_version_header(call, removed->version_id, response);
+  if (removed->delete_marker) response.add_header("x-amz-delete-marker", "true");
+  co_return response;
 }
 
 }  // namespace api

@@ -9,6 +9,7 @@
 #include "api/http_date.h"
 #include "api/limits.h"
 #include "api/object_headers.h"
+#include "api/object_lock.h"
 #include "api/operations/operations.h"
 #include "api/operations/results.h"
 
@@ -97,6 +98,9 @@ Task<Outcome<Response>> create_multipart_upload(Call& call) {
   options.attributes = std::move(*attributes);
   options.controls.owner_id = call.user().id;
   options.initiator_id = call.user().id;
+  const auto lock = read_lock(call);
+  if (!lock) co_return lock.error();
+  options.controls.lock = *lock;
   if (auto wish = read_checksum_wish(call, options); !wish) co_return wish.error();
   auto wish = read_encryption(call);
   if (!wish) co_return wish.error();
@@ -196,6 +200,7 @@ Task<Outcome<Response>> upload_part_copy(Call& call) {
   xml.close("CopyPartResult");
   Response response = xml_response(xml);
   add_encryption_headers(target->sealing.envelope, response);
+  co_await add_source_version(call, *(*source)->info(), response);
   co_return response;
 }
 

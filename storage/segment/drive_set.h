@@ -72,6 +72,8 @@ class DriveSet {
     std::vector<std::span<std::byte>> registered;  // arenas for io_uring registration
     // Members that `drives` does not name are looked for where they last were, as those are that joined a running store.
     bool search_last_paths = false;
+    // Drives on which no store is found are made one. Off: they are left as they are, Errc::not_found.
+    bool may_format = true;
     // Opens one drive; a seam for simulated drives. Default: io::open_file_drive with capacity and create.
     std::function<Result<std::unique_ptr<io::Drive>>(const DriveSpec&, bool create, std::string& why)> opener;
     // Longest wait for one write or read of a superblock or a probe. Whoever takes longer does not answer.

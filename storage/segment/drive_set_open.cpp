@@ -280,6 +280,11 @@ Task<Result<>> open_members(DriveSet::Options options, DriveSet::State& state, s
   const bool exists = std::any_of(drives.begin(), drives.end(), [](const Found& found) {
     return found.condition == Found::Condition::member && found.superblock.state == Superblock::State::active;
   });
+  if (!exists && !options.may_format) {
+    why = fmt::format("no store is on {}{}; look at the paths, nothing was written", options.drives.front().path,
+                      options.drives.size() > 1 ? " or the other drives" : "");
+    co_return Errc::not_found;
+  }
   Result<> opened = success();
   if (exists) {
     state.options = options;

@@ -199,6 +199,14 @@ def test_check_beside_load_and_without_a_server(server, load):
     assert report["segments_checked"] == report["segments"] > 0
 
 
+def test_check_makes_no_store_where_there_is_none(server, tmp_path):
+    for more in ([], ["--from-drives"]):
+        blank = tmp_path / "mistyped"
+        done = subprocess.run([str(server.program), "check", *more, str(blank)], capture_output=True, text=True)
+        assert done.returncode == 1 and "no store is on" in done.stderr
+        assert not blank.exists()
+
+
 def test_killed_while_drives_change(make_server, seed):
     """kill -9 in the middle of rebuilds and retirements: nothing is lost, and what was begun goes on."""
     numbers = random.Random(seed)

@@ -67,7 +67,9 @@ TEST_F(BucketTest, LocationConstraints) {
             "NotImplemented");
   TestRequest locked("PUT", "/bkt-3");
   locked.set("x-amz-bucket-object-lock-enabled", "true");
-  EXPECT_EQ(call(locked).code(), "NotImplemented");
+  EXPECT_EQ(call("PUT", "/bkt-3?object-lock").code(), "NoSuchBucket");
+  locked.replace("x-amz-bucket-object-lock-enabled", "perhaps");
+  EXPECT_EQ(call(locked).code(), "InvalidArgument");
   locked.replace("x-amz-bucket-object-lock-enabled", "false");
   EXPECT_EQ(call(locked).status, 200u);
 }

@@ -137,7 +137,11 @@ TEST(CopySource, Forms) {
   }
   const auto version = api::parse_copy_source("bkt/k?versionId=abc");
   ASSERT_FALSE(version);
-  EXPECT_EQ(version.error().error(), S3Error::no_such_version);
+  EXPECT_EQ(version.error().error(), S3Error::invalid_argument);
+  std::string id;
+  ASSERT_TRUE(api::parse_copy_source("bkt/k?versionId=" + std::string(32, 'v'), &id));
+  EXPECT_EQ(id, std::string(32, 'v'));
+  ASSERT_TRUE(api::parse_copy_source("bkt/k", &id));
 }
 
 // Items 25, 122.
