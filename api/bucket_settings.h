@@ -4,12 +4,14 @@
 #include "api/cors.h"
 #include "api/lifecycle.h"
 #include "api/settings_cache.h"
+#include "api/website.h"
 
 namespace api {
 
 struct BucketSettings {
   SettingsCache<CorsRules> cors{kCorsSetting, &stored_cors};
   SettingsCache<LifecycleRules> lifecycle{kLifecycleSetting, &stored_lifecycle};
+  SettingsCache<Website> website{kWebsiteSetting, &stored_website};
 };
 
 }  // namespace api

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/ascii.h"
+#include "api/user_directory.h"
 #include "api/xml_writer.h"
 
 namespace api {
@@ -15,6 +16,16 @@ Response xml_response(XmlWriter& xml) {
   return response;
 }
 
+const Principal& Call::user() const {
+  static const Principal kAnonymous = [] {
+    Principal principal;
+    principal.id = kAnonymousId;
+    return principal;
+  }();
+  const Principal* const known = principal();
+  return known != nullptr ? *known : kAnonymous;
+}
+
 Response empty_response(unsigned status) {
   Response response;
   response.status = status;
@@ -25,9 +36,9 @@ void write_owner(XmlWriter& xml, std::string_view element, const ServiceOptions&
                  std::string_view id) {
   xml.open(element);
   xml.element("ID", id);
-  const auto user =
-      std::find_if(options.users.begin(), options.users.end(), [&](const User& u) { return u.id == id; });
-  if (user != options.users.end()) xml.element("DisplayName", user->name);
+  if (options.directory != nullptr) {
+    if (const std::string name = options.directory->display_name(id); !name.empty()) xml.element("DisplayName", name);
+  }
   xml.close(element);
 }
 

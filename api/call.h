@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "api/authorization.h"
 #include "api/error_table.h"
 #include "api/request_target.h"
 #include "api/routes.h"
@@ -24,12 +25,18 @@ struct Call {
   storage::ObjectStore& store;
   storage::Clock& clock;
   const ServiceOptions& options;
+  const Authorizer& authorizer;
   RequestTarget target;
   Identity identity;
   const Route* route = nullptr;
-  storage::BucketInfoPtr bucket;  // of routes with needs_bucket, after the owner was checked
+  storage::BucketInfoPtr bucket;  // of routes with needs_bucket
+  // What Authorizer leaves to the handler, which must settle it before it answers.
+  bool version_check_pending = false;  // Authorizer::check_version()
+  bool tags_check_pending = false;     // Authorizer::check_tags()
+  storage::ObjectInfoPtr authorized_version;  // the version that was looked up to decide; may be null
   Keyring* keyring = nullptr;     // of the service; never null in an operation
   BucketSettings* settings = nullptr;  // likewise
+  const Authenticator* authenticator = nullptr;  // likewise
 
   // A header; x-amz- names may stand in the query instead, where presigning clients put them.
   std::optional<std::string_view> header(std::string_view name) const {
@@ -42,8 +49,10 @@ struct Call {
   const std::string& region() const { return options.region; }
 
   storage::ObjectKey object_key() const { return {target.bucket, target.key}; }
-  bool anonymous() const { return identity.user == nullptr; }
-  const User& user() const { return *identity.user; }  // not of anonymous calls
+  bool anonymous() const { return identity.credential == nullptr; }
+  const Principal* principal() const { return anonymous() ? nullptr : identity.credential->principal.get(); }
+  // Who asks; without a signature AWS's anonymous user, who has an id and nothing else.
+  const Principal& user() const;
   bool head() const { return request.method == "HEAD"; }
 };
 
@@ -51,7 +60,7 @@ struct Call {
 Response xml_response(XmlWriter& xml);
 Response empty_response(unsigned status);
 
-// The owner of `bucket_owner`'s things as <Owner> and the like show it: the id, and the name if it is a known
+// The owner of things as <Owner> and the like show it: the id, and the name if it is a known
 // user.
 void write_owner(XmlWriter& xml, std::string_view element, const ServiceOptions& options,
                  std::string_view id);

@@ -41,19 +41,27 @@ Task<Outcome<std::unique_ptr<storage::OpenObject>>> open_copy_source(Call& call)
   if (!source) co_return source.error();
   const auto bucket = co_await call.store.bucket(source->bucket);
   if (!bucket) co_return Failure(bucket.error()).with("BucketName", source->bucket);
-  if ((*bucket)->owner_id != call.user().id) co_return S3Error::access_denied;
   const auto expected = call.header("x-amz-source-expected-bucket-owner");
   if (expected && *expected != (*bucket)->owner_id) co_return S3Error::access_denied;
 
   auto object = co_await call.store.open(*source, version_id);
-  if (!object && object.error() == storage::Errc::version_not_found) {
-    co_return Failure(S3Error::no_such_version).with("Key", source->key).with("VersionId", version_id);
+  if (!object) {
+    Failure failure = object.error() == storage::Errc::version_not_found
+                          ? Failure(S3Error::no_such_version).with("Key", source->key).with("VersionId", version_id)
+                          : Failure(object.error()).with("Key", source->key);
+    co_return call.authorizer.hide_missing(call, **bucket, std::move(failure));
   }
-  if (!object) co_return Failure(object.error()).with("Key", source->key);
   if ((*object)->info()->delete_marker) {
-    if (version_id.empty()) co_return Failure(S3Error::no_such_key).with("Key", source->key);
+    if (version_id.empty()) {
+      Failure failure = Failure(S3Error::no_such_key).with("Key", source->key);
+      co_return call.authorizer.hide_missing(call, **bucket, std::move(failure));
+    }
     co_return Failure(S3Error::invalid_request,
                       "The source of a copy request may not specifically refer to a delete marker by version id.");
+  }
+  const storage::ObjectInfo& found = *(*object)->info();
+  if (auto allowed = call.authorizer.check_source(call, **bucket, source->key, !version_id.empty(), found); !allowed) {
+    co_return allowed.error();
   }
   std::string_view condition;
   if (judge_read(call, "x-amz-copy-source-", *(*object)->info(), &condition) != ReadVerdict::proceed) {

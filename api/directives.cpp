@@ -9,6 +9,7 @@ namespace {
 
 // x-amz- names that a write may carry: read by an operation, or without meaning for what is stored.
 constexpr auto kKnown = std::to_array<std::string_view>({
+    "x-amz-acl",
     "x-amz-algorithm",
     "x-amz-api-version",
     "x-amz-bucket-object-lock-enabled",
@@ -33,6 +34,11 @@ constexpr auto kKnown = std::to_array<std::string_view>({
     "x-amz-decoded-content-length",
     "x-amz-expected-bucket-owner",
     "x-amz-expires",
+    "x-amz-grant-full-control",
+    "x-amz-grant-read",
+    "x-amz-grant-read-acp",
+    "x-amz-grant-write",
+    "x-amz-grant-write-acp",
     "x-amz-if-match-last-modified-time",
     "x-amz-if-match-size",
     "x-amz-metadata-directive",
@@ -41,6 +47,7 @@ constexpr auto kKnown = std::to_array<std::string_view>({
     "x-amz-object-lock-legal-hold",
     "x-amz-object-lock-mode",
     "x-amz-object-lock-retain-until-date",
+    "x-amz-object-ownership",
     "x-amz-rename-source",
     "x-amz-rename-source-if-match",
     "x-amz-rename-source-if-modified-since",
@@ -70,21 +77,11 @@ constexpr auto kKnown = std::to_array<std::string_view>({
 });
 static_assert(std::is_sorted(kKnown.begin(), kKnown.end()));
 
-// Directives that pass when they spell the default.
-struct Default {
-  std::string_view name;
-  std::array<std::string_view, 2> values;
-};
-constexpr std::array<Default, 3> kDefaults = {{
-    {"x-amz-acl", {"private", "bucket-owner-full-control"}},
-    {"x-amz-object-ownership", {"BucketOwnerEnforced", "ObjectWriter"}},
-}};
-
 Failure refused(std::string_view name) {
   return Failure(S3Error::not_implemented).with("Header", to_lower(name));
 }
 
-Outcome<> check_write(const Route& route, std::string_view name, std::string_view value) {
+Outcome<> check_write(const Route& route, std::string_view name) {
   const std::string lower = to_lower(name);
   // A copy that lands on another call than a copy must not become something without its source.
   if (lower.starts_with("x-amz-copy-source") && !route.copy) return refused(name);
@@ -92,19 +89,14 @@ Outcome<> check_write(const Route& route, std::string_view name, std::string_vie
   if (lower == "x-amz-write-offset-bytes" && route.operation != "PutObject") return refused(name);
   if (lower.starts_with("x-amz-meta-") || lower.starts_with("x-amz-checksum-")) return done();
   if (std::binary_search(kKnown.begin(), kKnown.end(), lower)) return done();
-  for (const Default& entry : kDefaults) {
-    if (entry.name != lower) continue;
-    if (equals_caseless(value, entry.values[0]) || equals_caseless(value, entry.values[1])) return done();
-    return refused(name);
-  }
   return refused(name);
 }
 
-Outcome<> check_one(const Route& route, std::string_view name, std::string_view value) {
+Outcome<> check_one(const Route& route, std::string_view name) {
   if (!starts_with_caseless(name, "x-amz-")) return done();
   // What a read asks for is at most left out of its answer.
   if (route.method == "GET" || route.method == "HEAD") return done();
-  return check_write(route, name, value);
+  return check_write(route, name);
 }
 
 }  // namespace
@@ -112,10 +104,10 @@ Outcome<> check_one(const Route& route, std::string_view name, std::string_view 
 Outcome<> check_directives(const Call& call) {
   const Route& route = *call.route;
   for (const HeaderField& field : call.request.headers) {
-    if (auto checked = check_one(route, field.name, field.value); !checked) return checked.error();
+    if (auto checked = check_one(route, field.name); !checked) return checked.error();
   }
   for (const QueryParameter& parameter : call.target.query) {
-    if (auto checked = check_one(route, parameter.name, parameter.value); !checked) return checked.error();
+    if (auto checked = check_one(route, parameter.name); !checked) return checked.error();
   }
   return done();
 }

@@ -17,6 +17,13 @@ constexpr std::string_view kOpen = "open ";        // then the key, base64
 constexpr std::string_view kWrapped = "wrapped ";  // then the wrapping key's name and the wrapped key, base64
 constexpr std::string_view kContext = "granary store key 1";
 
+// The name of the key that wraps a kept one; empty when it lies open.
+std::string wrapping_of(std::string_view text) {
+  if (!text.starts_with(kWrapped)) return {};
+  std::string_view rest = text.substr(kWrapped.size());
+  return from_base64(cut(rest, ' ')).value_or("");
+}
+
 }  // namespace
 
 struct Keyring::Loaded {
@@ -106,7 +113,7 @@ storage::Task<storage::Result<>> Keyring::load() {
   if (setting == (*bucket)->settings.end()) co_return storage::Errc::corrupt_record;
   const auto key = decode(setting->second);
   if (!key) co_return key.error();
-  if (setting->second.starts_with(kOpen) && !options_.keys.empty()) {
+  if (wrapping_of(setting->second) != wrapping_key().name && !options_.keys.empty()) {
     const std::string wrapped = encode(**key);
     const std::function<storage::Result<>(storage::BucketInfo&)> change = [&wrapped](storage::BucketInfo& next) {
       next.settings[kSetting] = wrapped;

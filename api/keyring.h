@@ -2,7 +2,8 @@
 //
 // The store's own key is made at first use and kept with the settings of a bucket whose name no client can spell, in the
 // metadata store: wrapped under the default key of the configuration (else its first), or open where none is configured.
-// Once there is a configured key, an open one is wrapped.
+// Once there is a configured key, an open one is wrapped; once the default key is another one, it is wrapped anew. So the
+// keys of the configuration change without a byte of any object being written.
 //
 // Threads   any. Lifetime: the store outlives it.
 // Errors    Errc::unsupported when the key that wraps the store's own is configured no more; those of the store.

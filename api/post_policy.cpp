@@ -39,21 +39,23 @@ std::string hmac_sha1_base64(std::string_view key, std::string_view text) {
   return to_base64({reinterpret_cast<const char*>(raw), length});
 }
 
-Outcome<const User*> find_user(std::span<const User> users, std::string_view access_key) {
-  for (const User& user : users) {
-    if (user.access_key == access_key) return &user;
-  }
-  return Failure(S3Error::invalid_access_key_id).with("AWSAccessKeyId", access_key);
+Outcome<CredentialPtr> find_key(const FormFields& fields, const Authenticator& authenticator,
+                                std::string_view access_key) {
+  const std::string* const token = fields.find("x-amz-security-token");
+  std::optional<std::string_view> given;
+  if (token != nullptr) given = *token;
+  return authenticator.find_credential(access_key, given);
 }
 
-Outcome<const User*> signer_v2(const FormFields& fields, const std::string& policy, std::span<const User> users) {
+Outcome<CredentialPtr> signer_v2(const FormFields& fields, const std::string& policy,
+                                 const Authenticator& authenticator) {
   const std::string* const access_key = fields.find("AWSAccessKeyId");
   const std::string* const signature = fields.find("signature");
   if (access_key == nullptr) return missing_field("AWSAccessKeyId");
   if (signature == nullptr) return missing_field("signature");
-  const auto user = find_user(users, *access_key);
-  if (!user) return user.error();
-  if (equal_constant_time(hmac_sha1_base64((*user)->secret_key, policy), *signature)) return *user;
+  auto credential = find_key(fields, authenticator, *access_key);
+  if (!credential) return credential.error();
+  if (equal_constant_time(hmac_sha1_base64((*credential)->secret.view(), policy), *signature)) return credential;
   return Failure(S3Error::signature_does_not_match).with("AWSAccessKeyId", *access_key).with("StringToSign", policy);
 }
 
@@ -84,27 +86,27 @@ Outcome<Scope> parse_scope(std::string_view credential, std::string_view region,
   return scope;
 }
 
-Outcome<const User*> signer_v4(const FormFields& fields, const std::string& policy, std::span<const User> users,
-                               std::string_view region, std::span<const std::string> locations) {
+Outcome<CredentialPtr> signer_v4(const FormFields& fields, const std::string& policy,
+                                 const Authenticator& authenticator, const FormScope& form) {
   for (const std::string_view name : {"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Signature"}) {
     if (fields.find(name) == nullptr) return missing_field(name);
   }
   if (*fields.find("X-Amz-Algorithm") != "AWS4-HMAC-SHA256") {
     return Failure(S3Error::invalid_argument, "X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"");
   }
-  const auto scope = parse_scope(*fields.find("X-Amz-Credential"), region, locations);
+  const auto scope = parse_scope(*fields.find("X-Amz-Credential"), form.region, form.locations);
   if (!scope) return scope.error();
   const std::string& date = *fields.find("X-Amz-Date");
   if (!parse_amz_date(date) || !date.starts_with(scope->date)) {
     return Failure(S3Error::invalid_argument, "X-Amz-Date must be formatted via ISO8601 Long format")
         .with("ArgumentName", "X-Amz-Date");
   }
-  const auto user = find_user(users, scope->access_key);
-  if (!user) return user.error();
-  const Sha256Digest key = signing_key((*user)->secret_key, scope->date, scope->region);
+  auto credential = find_key(fields, authenticator, scope->access_key);
+  if (!credential) return credential.error();
+  const Sha256Digest key = signing_key((*credential)->secret.view(), scope->date, scope->region);
   std::string expected;
   append_hex(expected, hmac_sha256(key, policy));
-  if (equal_constant_time(expected, to_lower(*fields.find("X-Amz-Signature")))) return *user;
+  if (equal_constant_time(expected, to_lower(*fields.find("X-Amz-Signature")))) return credential;
   return Failure(S3Error::signature_does_not_match)
       .with("AWSAccessKeyId", scope->access_key)
       .with("StringToSign", policy);
@@ -119,18 +121,27 @@ const std::string* FormFields::find(std::string_view name) const {
   return nullptr;
 }
 
-Outcome<const User*> form_signer(const FormFields& fields, std::span<const User> users, std::string_view region,
-                                 std::span<const std::string> locations) {
+Outcome<Identity> form_signer(const FormFields& fields, const Authenticator& authenticator, const FormScope& scope) {
   const std::string* const policy = fields.find("policy");
   const bool second = fields.find("AWSAccessKeyId") != nullptr || fields.find("signature") != nullptr;
   const bool fourth = fields.find("X-Amz-Signature") != nullptr || fields.find("X-Amz-Credential") != nullptr ||
                       fields.find("X-Amz-Algorithm") != nullptr;
+  Identity identity;
   if (policy == nullptr) {
     if (second || fourth) return missing_field("policy");
-    return nullptr;
+    return identity;
   }
-  if (fourth) return signer_v4(fields, *policy, users, region, locations);
-  return signer_v2(fields, *policy, users);
+  if (!fourth && !scope.signature_v2) {
+    return Failure(S3Error::invalid_request,
+                   "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.");
+  }
+  auto credential = fourth ? signer_v4(fields, *policy, authenticator, scope) : signer_v2(fields, *policy, authenticator);
+  if (!credential) return credential.error();
+  identity.credential = std::move(*credential);
+  identity.auth_type = "POST";
+  identity.signature_version = fourth ? "AWS4-HMAC-SHA256" : "AWS";
+  identity.signed_ms = scope.now_ms;
+  return identity;
 }
 
 namespace {

@@ -14,6 +14,7 @@
 
 #include "api/error_table.h"
 #include "api/service.h"
+#include "api/sigv4.h"
 
 namespace api {
 
@@ -29,9 +30,15 @@ struct LengthRange {
   std::uint64_t max = UINT64_MAX;
 };
 
-// The user whose signature, of version 4 or 2, the form's policy carries. nullptr: the form is not signed at all.
-Outcome<const User*> form_signer(const FormFields& fields, std::span<const User> users, std::string_view region,
-                                 std::span<const std::string> locations);
+// Whose signature, of version 4 or 2, the form's policy carries; the identity of nobody for a form that is not signed. Its
+// views are of `fields`. `signature_v2`: whether the old form is taken. Errors: as above, InvalidRequest.
+struct FormScope {
+  std::string_view region;
+  std::span<const std::string> locations;
+  bool signature_v2 = true;
+  std::int64_t now_ms = 0;
+};
+Outcome<Identity> form_signer(const FormFields& fields, const Authenticator& authenticator, const FormScope& scope);
 
 // Judges the fields; `bucket` and `key` are what they come to. Gives the bounds of the file's length.
 Outcome<LengthRange> judge_policy(const FormFields& fields, std::string_view bucket, std::string_view key,

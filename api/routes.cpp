@@ -1,5 +1,7 @@
 #include "api/routes.h"
 
+#include <algorithm>
+#include <array>
 #include <string>
 
 #include "api/ascii.h"
@@ -25,10 +27,12 @@ constexpr Route kRoutes[] = {
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "location", .operation = "GetBucketLocation", .handler = get_bucket_location},
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "acl", .operation = "GetBucketAcl", .handler = get_acl},
     {.method = "PUT", .scope = Scope::bucket, .sub_resource = "acl", .operation = "PutBucketAcl", .handler = put_acl},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "policy", .operation = "GetBucketPolicy", .handler = get_bucket_policy},
+    {.method = "PUT", .scope = Scope::bucket, .sub_resource = "policy", .operation = "PutBucketPolicy", .handler = put_bucket_policy},
+    {.method = "DELETE", .scope = Scope::bucket, .sub_resource = "policy", .operation = "DeleteBucketPolicy", .handler = delete_bucket_policy},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "policyStatus", .operation = "GetBucketPolicyStatus", .handler = get_bucket_policy_status},
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "versioning", .operation = "GetBucketVersioning", .handler = get_bucket_versioning},
     {.method = "PUT", .scope = Scope::bucket, .sub_resource = "versioning", .operation = "PutBucketVersioning", .handler = put_bucket_versioning},
-    {.method = "GET", .scope = Scope::bucket, .sub_resource = "policy", .operation = "GetBucketPolicy", .handler = get_unconfigured},
-    {.method = "GET", .scope = Scope::bucket, .sub_resource = "policyStatus", .operation = "GetBucketPolicyStatus", .handler = get_unconfigured},
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "cors", .operation = "GetBucketCors", .handler = get_bucket_cors},
     {.method = "PUT", .scope = Scope::bucket, .sub_resource = "cors", .operation = "PutBucketCors", .handler = put_bucket_cors},
     {.method = "DELETE", .scope = Scope::bucket, .sub_resource = "cors", .operation = "DeleteBucketCors", .handler = delete_bucket_cors},
@@ -41,16 +45,26 @@ constexpr Route kRoutes[] = {
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "encryption", .operation = "GetBucketEncryption", .handler = get_bucket_encryption},
     {.method = "PUT", .scope = Scope::bucket, .sub_resource = "encryption", .operation = "PutBucketEncryption", .handler = put_bucket_encryption},
     {.method = "DELETE", .scope = Scope::bucket, .sub_resource = "encryption", .operation = "DeleteBucketEncryption", .handler = delete_bucket_encryption},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "publicAccessBlock", .operation = "GetPublicAccessBlock", .handler = get_public_access_block},
+    {.method = "PUT", .scope = Scope::bucket, .sub_resource = "publicAccessBlock", .operation = "PutPublicAccessBlock", .handler = put_public_access_block},
+    {.method = "DELETE", .scope = Scope::bucket, .sub_resource = "publicAccessBlock", .operation = "DeletePublicAccessBlock", .handler = delete_public_access_block},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "ownershipControls", .operation = "GetBucketOwnershipControls", .handler = get_ownership_controls},
+    {.method = "PUT", .scope = Scope::bucket, .sub_resource = "ownershipControls", .operation = "PutBucketOwnershipControls", .handler = put_ownership_controls},
+    {.method = "DELETE", .scope = Scope::bucket, .sub_resource = "ownershipControls", .operation = "DeleteBucketOwnershipControls", .handler = delete_ownership_controls},
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "object-lock", .operation = "GetObjectLockConfiguration", .handler = get_object_lock_configuration},
     {.method = "PUT", .scope = Scope::bucket, .sub_resource = "object-lock", .operation = "PutObjectLockConfiguration", .handler = put_object_lock_configuration},
-    {.method = "GET", .scope = Scope::bucket, .sub_resource = "publicAccessBlock", .operation = "GetPublicAccessBlock", .handler = get_unconfigured},
-    {.method = "GET", .scope = Scope::bucket, .sub_resource = "ownershipControls", .operation = "GetBucketOwnershipControls", .handler = get_unconfigured},
-    {.method = "GET", .scope = Scope::bucket, .sub_resource = "website", .operation = "GetBucketWebsite", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "website", .operation = "GetBucketWebsite", .handler = get_bucket_website},
+    {.method = "PUT", .scope = Scope::bucket, .sub_resource = "website", .operation = "PutBucketWebsite", .handler = put_bucket_website},
+    {.method = "DELETE", .scope = Scope::bucket, .sub_resource = "website", .operation = "DeleteBucketWebsite", .handler = delete_bucket_website},
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "replication", .operation = "GetBucketReplication", .handler = get_unconfigured},
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "logging", .operation = "GetBucketLogging", .handler = get_unconfigured},
+    {.method = "PUT", .scope = Scope::bucket, .sub_resource = "logging", .operation = "PutBucketLogging", .handler = put_bucket_logging},
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "notification", .operation = "GetBucketNotificationConfiguration", .handler = get_unconfigured},
-    {.method = "GET", .scope = Scope::bucket, .sub_resource = "accelerate", .operation = "GetBucketAccelerateConfiguration", .handler = get_unconfigured},
-    {.method = "GET", .scope = Scope::bucket, .sub_resource = "requestPayment", .operation = "GetBucketRequestPayment", .handler = get_unconfigured},
+    {.method = "PUT", .scope = Scope::bucket, .sub_resource = "notification", .operation = "PutBucketNotificationConfiguration", .handler = put_bucket_notification},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "accelerate", .operation = "GetBucketAccelerateConfiguration", .handler = get_accelerate_configuration},
+    {.method = "PUT", .scope = Scope::bucket, .sub_resource = "accelerate", .operation = "PutBucketAccelerateConfiguration", .handler = put_accelerate_configuration},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "requestPayment", .operation = "GetBucketRequestPayment", .handler = get_request_payment},
+    {.method = "PUT", .scope = Scope::bucket, .sub_resource = "requestPayment", .operation = "PutBucketRequestPayment", .handler = put_request_payment},
 
     {.method = "GET", .scope = Scope::object, .operation = "GetObject", .handler = get_object},
     {.method = "HEAD", .scope = Scope::object, .operation = "HeadObject", .handler = get_object},
@@ -77,6 +91,15 @@ constexpr Route kRoutes[] = {
     {.method = "GET", .scope = Scope::object, .sub_resource = "torrent", .operation = "GetObjectTorrent", .handler = get_unconfigured},
 };
 // clang-format on
+
+// The rule of each row. A route without one would be a route without a decision.
+constexpr std::array kRules = [] {
+  std::array<const OperationRule*, std::size(kRoutes)> rules{};
+  for (std::size_t i = 0; i < rules.size(); ++i) rules[i] = find_rule(kRoutes[i].operation);
+  return rules;
+}();
+static_assert(std::find(kRules.begin(), kRules.end(), nullptr) == kRules.end(),
+              "an operation of the table above has no row in access/operation_rules.h");
 
 // The sub-resources of S3 and the methods that S3 has for them: what is here but not in the table above is
 // not built (501); a method that is not here is wrong (405); a name of the other scope is misplaced (400).
@@ -226,6 +249,10 @@ Outcome<> check_parameters(const Route& route, const RequestTarget& target) {
 }  // namespace
 
 std::span<const Route> routes() { return kRoutes; }
+
+const OperationRule& rule_of(const Route& route) {
+  return *kRules.at(static_cast<std::size_t>(&route - &kRoutes[0]));
+}
 
 Outcome<const Route*> find_route(std::string_view method, const RequestTarget& target, bool copy) {
   const Scope scope = scope_of(target);

@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include "api/access/operation_rules.h"
 #include "api/error_table.h"
 #include "api/service.h"
 
@@ -31,6 +32,9 @@ struct Route {
 };
 
 std::span<const Route> routes();
+
+// What a row of routes() needs to be allowed.
+const OperationRule& rule_of(const Route& route);
 
 // The route of a request. `copy`: whether it names an x-amz-copy-source. Errors: InvalidArgument,
 // InvalidRequest, MethodNotAllowed (with Allow), NotImplemented.

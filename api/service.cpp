@@ -1,12 +1,20 @@
 #include "api/service.h"
 
+#include <utility>
+
 #include "api/ascii.h"
 #include "api/bucket_settings.h"
 #include "api/call.h"
 #include "api/keyring.h"
 #include "api/lifecycle_runner.h"
 #include "api/operations/operations.h"
+#include "api/operations/settings.h"
+#include "api/secret_box.h"
+#include "api/session_tokens.h"
 #include "api/sigv4.h"
+#include "api/sts.h"
+#include "api/user_directory.h"
+#include "api/user_registry.h"
 #include "storage/base/log.h"
 
 namespace api {
@@ -69,7 +77,12 @@ struct Service::State {
   storage::ObjectStore& store;
   storage::Clock& clock;
   ServiceOptions options;
+  UserDirectory users;
+  SecretBox box;
+  UserRegistry registry;
+  SessionTokens sessions;
   Authenticator authenticator;
+  Authorizer authorizer;
   Keyring keyring;
   BucketSettings settings;
   LifecycleRunner lifecycle;
@@ -78,17 +91,32 @@ struct Service::State {
       : store(object_store),
         clock(service_clock),
         options(std::move(given)),
-        authenticator(clock, {options.region, options.locations, options.users}),
+        users(std::exchange(options.users, {})),
+        box(options.secrets_key),
+        registry(store, clock, box, users),
+        sessions(clock, box, users),
+        authenticator(clock, users, {options.region, options.locations, options.signature_v2, &sessions}),
+        authorizer(users),
         keyring(store, options.encryption),
-        lifecycle(store, clock, options.lifecycle, settings) {}
+        lifecycle(store, clock, options.lifecycle, settings) {
+    options.directory = &users;
+    wipe(options.secrets_key.data(), options.secrets_key.size());
+    options.secrets_key.clear();
+  }
 
+  bool is_sts(Call& call) const;
   Outcome<> admit(Call& call);
-  Outcome<> check_owner(const Call& call, const storage::BucketInfo& bucket) const;
   Task<Outcome<>> enter_bucket(Call& call);
   std::optional<Outcome<Response>> answer_from_memory(Call& call);
   Task<Outcome<Response>> answer_preflight(Call& call);
   Task<> add_cors(const Call& call, Response& response);
   Task<Outcome<Response>> run(Call& call);
+  bool reads_for_benchmark(const Call& call) const;
+  // Of a website host.
+  Task<Outcome<Response>> read_for_site(const Request& request, HttpBody& body, storage::BucketInfoPtr bucket,
+                                        std::string key);
+  Task<bool> exists_for_site(const Request& request, HttpBody& body, storage::BucketInfoPtr bucket, std::string key);
+  Task<Response> answer_site(const Request& request, HttpBody& body);
 };
 
 namespace {
@@ -99,11 +127,16 @@ Outcome<> check_preflight(const Request& request) {
   return done();
 }
 
-bool reads_an_object(const Request& request, const RequestTarget& target) {
-  return !target.key.empty() && (request.method == "GET" || request.method == "HEAD");
-}
-
 }  // namespace
+
+// Calls of the security token service sign their body in another way: they are told apart first.
+bool Service::State::is_sts(Call& call) const {
+  if (call.request.method != "POST" || !box.has_key()) return false;
+  auto target = parse_target(call.request.target, call.request.header("host").value_or(""), options.domains);
+  if (!target || !may_be_sts(call.request, *target)) return false;
+  call.target = std::move(*target);
+  return true;
+}
 
 // Everything that can be said about a request before the store is asked: who, what, and whether that exists
 // here.
@@ -122,42 +155,57 @@ Outcome<> Service::State::admit(Call& call) {
   if (!route && call.target.bucket.empty() && route.error().error() == S3Error::method_not_allowed) {
     return route.error();
   }
-  const bool anonymous = options.unsafe_anonymous_reads && reads_an_object(request, call.target) &&
-                         !Authenticator::has_credentials(request, call.target);
-  // A form carries who sent it among its fields.
+  // Without a signature a request is nobody's; what nobody may do is the authorizer's to say. A form carries who sent it
+  // among its fields.
   const bool form = route && (*route)->handler == &post_object;
-  if (!anonymous && !form) {
-    auto identity = authenticator.authenticate(request, call.target);
-    if (!identity) return identity.error();
-    call.identity = std::move(*identity);
-  }
+  auto identity = Authenticator::has_credentials(request, call.target) && !form
+                      ? authenticator.authenticate(request, call.target)
+                      : Authenticator::anonymous(request);
+  if (!identity) return identity.error();
+  call.identity = std::move(*identity);
   if (!route) return route.error();
-  if (anonymous && !call.route->sub_resource.empty()) return S3Error::access_denied;
   return check_directives(call);
 }
 
-// Of calls with a user.
-Outcome<> Service::State::check_owner(const Call& call, const storage::BucketInfo& bucket) const {
+namespace {
+
+// x-amz-expected-bucket-owner, whatever the call.
+bool has_expected_owner(const Call& call, std::string_view owner_id) {
   const auto expected = call.header("x-amz-expected-bucket-owner");
-  if (bucket.owner_id == call.user().id && (!expected || *expected == bucket.owner_id)) return done();
-  return Failure(S3Error::access_denied).with_header("x-amz-bucket-region", options.region);
+  return !expected || *expected == owner_id;
 }
 
-// The bucket exists and is the caller's.
+// Whether the caller may ask at all in a bucket where who asks has to pay.
+bool pays(const Call& call) {
+  const auto& settings = call.bucket->settings;
+  if (settings.empty() || !settings.contains(kRequesterPaysSetting)) return true;
+  if (call.anonymous()) return false;
+  if (call.user().id == call.bucket->owner_id) return true;
+  return equals_caseless(call.header("x-amz-request-payer").value_or(""), "requester");
+}
+
+}  // namespace
+
+// The bucket exists and the caller may do with it what the route means.
 Task<Outcome<>> Service::State::enter_bucket(Call& call) {
-  const auto expected = call.header("x-amz-expected-bucket-owner");
   if (!call.route->needs_bucket) {
-    if (expected && !call.anonymous() && !call.target.bucket.empty() && *expected != call.user().id)
-      co_return S3Error::access_denied;
-    co_return done();
+    if (call.route->handler == &post_object) co_return done();  // it asks itself, when it knows who and what
+    if (!call.target.bucket.empty() && !has_expected_owner(call, call.user().id)) co_return S3Error::access_denied;
+    co_return co_await authorizer.authorize(call);
   }
-  // The benchmark's anonymous reads have no owner to compare; the read itself finds a missing bucket.
-  if (call.anonymous()) co_return done();
   auto bucket = co_await store.bucket(call.target.bucket);
   if (!bucket) co_return bucket.error();
-  if (auto owner = check_owner(call, **bucket); !owner) co_return owner.error();
+  if (!has_expected_owner(call, (*bucket)->owner_id)) {
+    co_return Failure(S3Error::access_denied).with_header("x-amz-bucket-region", options.region);
+  }
   call.bucket = std::move(*bucket);
-  co_return done();
+  if (!pays(call)) co_return Failure(S3Error::access_denied).with_header("x-amz-bucket-region", options.region);
+  if (reads_for_benchmark(call)) co_return done();
+  co_return co_await authorizer.authorize(call);
+}
+
+bool Service::State::reads_for_benchmark(const Call& call) const {
+  return options.unsafe_anonymous_reads && call.anonymous() && call.route->handler == &get_object;
 }
 
 // A GET that needs nothing but memory is answered without a single suspension: for small objects the coroutines of the
@@ -167,8 +215,13 @@ std::optional<Outcome<Response>> Service::State::answer_from_memory(Call& call) 
   auto object = store.open_cached(call.target.bucket, call.target.key);
   // What lies in memory of an encrypted object is cipher text.
   if (!object || !object->info->controls.encryption.empty()) return std::nullopt;
-  if (!call.anonymous()) {
-    if (auto owner = check_owner(call, *object->bucket); !owner) return owner.error();
+  if (!has_expected_owner(call, object->bucket->owner_id)) return S3Error::access_denied;
+  // Another version than the current one goes the long way.
+  if (call.target.has("versionId")) return std::nullopt;
+  call.bucket = object->bucket;
+  if (!pays(call)) return S3Error::access_denied;
+  if (!reads_for_benchmark(call)) {
+    if (auto allowed = authorizer.authorize_cached(call, *object->bucket, *object->info); !allowed) return allowed.error();
   }
   call.bucket = object->bucket;
   return get_cached_object(call, std::move(*object));
@@ -197,7 +250,66 @@ Task<> Service::State::add_cors(const Call& call, Response& response) {
 
 Task<Outcome<Response>> Service::State::run(Call& call) {
   if (auto entered = co_await enter_bucket(call); !entered) co_return entered.error();
-  co_return co_await call.route->handler(call);
+  auto response = co_await call.route->handler(call);
+  if (!response) {
+    const bool reads = call.bucket != nullptr && call.route->scope == Scope::object && !call.route->copy &&
+                       (call.route->method == "GET" || call.route->method == "HEAD");
+    if (!reads || reads_for_benchmark(call)) co_return response;
+    co_return authorizer.hide_missing(call, *call.bucket, response.error());
+  }
+  if (call.version_check_pending || call.tags_check_pending) {
+    // A handler that answers before it asked would answer anybody.
+    storage::log_error("authorization_left_open",
+                       {{"request_id", call.request.request_id}, {"operation", call.route->operation}});
+    co_return Failure(S3Error::internal_error);
+  }
+  co_return response;
+}
+
+Task<Outcome<Response>> Service::State::read_for_site(const Request& request, HttpBody& body,
+                                                      storage::BucketInfoPtr bucket, std::string key) {
+  Call call{request, body, store, clock, options, authorizer, {}, {}, nullptr, {}};
+  call.keyring = &keyring;
+  call.settings = &settings;
+  call.authenticator = &authenticator;
+  call.target.bucket = bucket->name;
+  call.target.key = std::move(key);
+  const auto route = find_route(request.method, call.target, false);
+  if (!route) co_return route.error();
+  call.route = *route;
+  auto response = co_await run(call);
+  if (response) co_return response;
+  co_return with_context(response.error(), call.target);
+}
+
+Task<bool> Service::State::exists_for_site(const Request& request, HttpBody& body, storage::BucketInfoPtr bucket,
+                                           std::string key) {
+  const auto found = co_await read_for_site(request, body, std::move(bucket), std::move(key));
+  co_return found.has_value();
+}
+
+// Websites know no signatures and speak HTML.
+Task<Response> Service::State::answer_site(const Request& request, HttpBody& body) {
+  const bool reads = request.method == "GET" || request.method == "HEAD";
+  if (!reads) co_return website_error(request, S3Error::method_not_allowed, {});
+  const auto target = parse_target(request.target, request.header("host").value_or(""), options.website_domains);
+  if (!target) co_return website_error(request, target.error(), {});
+  storage::Result<storage::BucketInfoPtr> bucket = storage::Errc::bucket_not_found;
+  if (is_bucket_name(target->bucket)) bucket = co_await store.bucket(target->bucket);
+  if (!bucket) co_return website_error(request, bucket.error(), {});
+  const auto website = settings.website.get(**bucket);
+  if (!website) co_return website_error(request, S3Error::no_such_website_configuration, {});
+  WebsiteReads calls;
+  calls.get = [this, &request, &body, &bucket](std::string key) {
+    return read_for_site(request, body, *bucket, std::move(key));
+  };
+  calls.exists = [this, &request, &body, &bucket](std::string key) {
+    return exists_for_site(request, body, *bucket, std::move(key));
+  };
+  Response response = co_await answer_website(*website, request, target->key, std::move(calls));
+  if (request.header("origin")) add_cors_headers(request, settings.cors.get(**bucket).get(), response.headers);
+  response.operation = "Website";
+  co_return response;
 }
 
 Service::Service(storage::ObjectStore& store, storage::Clock& clock, ServiceOptions options)
@@ -206,8 +318,27 @@ Service::~Service() = default;
 
 Task<> Service::run_lifecycle() { co_await state_->lifecycle.run_once(); }
 
+Task<storage::Result<>> Service::start() { return state_->registry.load(); }
+
+UserRegistry& Service::users() { return state_->registry; }
+
 Task<Response> Service::handle(const Request& request, HttpBody& body) {
-  Call call{request, body, state_->store, state_->clock, state_->options, {}, {}, nullptr, {}, &state_->keyring, &state_->settings};
+  if (!state_->options.website_domains.empty() &&
+      bucket_below(request.header("host").value_or(""), state_->options.website_domains)) {
+    co_return co_await state_->answer_site(request, body);
+  }
+  Call call{request, body, state_->store, state_->clock, state_->options, state_->authorizer, {}, {}, nullptr, {}};
+  call.keyring = &state_->keyring;
+  call.settings = &state_->settings;
+  call.authenticator = &state_->authenticator;
+  if (state_->is_sts(call)) {
+    auto answer = co_await answer_sts(call, state_->authenticator, state_->sessions);
+    if (answer) {
+      if (!call.anonymous()) answer->user = call.user().id;
+      if (answer->operation.empty()) answer->operation = "Unknown";
+      co_return std::move(*answer);
+    }
+  }
   std::optional<Outcome<Response>> ready;
   if (auto admitted = state_->admit(call); !admitted) {
     ready = admitted.error();
@@ -234,7 +365,7 @@ Task<Response> Service::handle(const Request& request, HttpBody& body) {
   if (request.method != "OPTIONS" && request.header("origin")) co_await state_->add_cors(call, response);
   response.operation = call.route != nullptr ? call.route->operation : "Unknown";
   if (request.method == "OPTIONS") response.operation = "Preflight";
-  if (call.identity.user != nullptr) response.user = call.identity.user->id;
+  if (!call.anonymous()) response.user = call.user().id;
   co_return response;
 }
 

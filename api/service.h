@@ -66,7 +66,7 @@ struct Response {
   bool head_only = false;                         // answer to HEAD: announce the length, send no body
   bool close = false;                             // end the connection after this answer
   std::string_view operation;                     // e.g. "PutObject": a static string, for metrics and logs
-  std::string_view user;                          // who asked; empty if not authenticated. Lives as the Service
+  std::string user;                               // the id of who asked; empty if not authenticated
 
   void add_header(std::string_view name, std::string_view value);
 };
@@ -94,16 +94,23 @@ struct LifecycleOptions {
   std::uint32_t day_seconds = 24 * 3600;
   std::uint32_t scan_seconds = 3600;  // how often somebody looks whether anything is due
 };
+class UserDirectory;
+class UserRegistry;
 
 struct ServiceOptions {
   std::string region = "us-east-1";
   std::vector<std::string> locations;  // further LocationConstraints that CreateBucket takes
   std::vector<std::string> domains;    // virtual-hosted style: BUCKET.domain; localhost always
   std::vector<User> users;
+  std::vector<std::string> website_domains;  // websites: BUCKET.domain; none: there are no websites
   EncryptionOptions encryption;
   LifecycleOptions lifecycle;
   std::vector<std::string> storage_classes;  // beside those of AWS; what transitions may name
+  // The key that seals users' secrets and temporary credentials: 32 bytes, or none, which does without both.
+  std::string secrets_key;
+  bool signature_v2 = true;            // the old signature is taken too
   bool unsafe_anonymous_reads = false;  // benchmarks only: GET and HEAD of objects without a signature
+  const UserDirectory* directory = nullptr;  // filled in by the Service from `users`
 };
 
 class Service {
@@ -111,11 +118,16 @@ class Service {
   Service(storage::ObjectStore& store, storage::Clock& clock, ServiceOptions options);
   ~Service();
 
+  // Reads the users of the metadata store. Once, before the first request.
+  Task<storage::Result<>> start();
+
   Task<Response> handle(const Request& request, HttpBody& body);
 
   // One round of what lifecycle rules say is due, in all buckets. One task at a time, apart from the requests; the caller
   // decides how often (LifecycleOptions::scan_seconds).
   Task<> run_lifecycle();
+  // The users of the metadata store, for the operator. Lives as the Service.
+  UserRegistry& users();
 
  private:
   struct State;

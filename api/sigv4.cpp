@@ -1,13 +1,13 @@
 #include "api/sigv4.h"
 
 #include <algorithm>
-#include <mutex>
-#include <unordered_map>
 
 #include "api/ascii.h"
 #include "api/encoding.h"
 #include "api/http_date.h"
 #include "api/limits.h"
+#include "api/session_tokens.h"
+#include "api/sigv4_state.h"
 
 namespace api {
 namespace {
@@ -23,48 +23,12 @@ bool is_hex(std::string_view text, std::size_t length) {
          std::all_of(text.begin(), text.end(), [](char c) { return hex_digit(c) >= 0; });
 }
 
-// The signing keys in use. A slot is found by the hash of (user, date, region) and holds one key, so the
-// cache has a fixed size; two that share a slot replace each other, which costs four HMACs and nothing else.
-class SigningKeyCache {
- public:
-  Sha256Digest get(const User& user, std::string_view date, std::string_view region) {
-    const std::size_t index =
-        (reinterpret_cast<std::uintptr_t>(&user) / sizeof(User) * 31 +
-         std::hash<std::string_view>{}(date) * 7 + std::hash<std::string_view>{}(region)) %
-        slots_.size();
-    {
-      const std::lock_guard lock(mutex_);
-      const Slot& slot = slots_[index];
-      if (slot.user == &user && slot.date == date && slot.region == region) return slot.key;
-    }
-    const Sha256Digest key = signing_key(user.secret_key, date, region);
-    const std::lock_guard lock(mutex_);
-    slots_[index] = {&user, std::string(date), std::string(region), key};
-    return key;
-  }
-
- private:
-  struct Slot {
-    const User* user = nullptr;
-    std::string date;
-    std::string region;
-    Sha256Digest key{};
-  };
-  std::mutex mutex_;
-  std::array<Slot, 1024> slots_;
-};
-
 // Whether `name` (any case) is in `signed_headers`, a list separated by ';'.
 bool is_signed(std::string_view signed_headers, std::string_view name) {
   while (!signed_headers.empty()) {
     if (equals_caseless(cut(signed_headers, ';'), name)) return true;
   }
   return false;
-}
-
-Failure sigv2_refused() {
-  return {S3Error::invalid_request,
-          "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."};
 }
 
 }  // namespace
@@ -76,6 +40,7 @@ struct Authenticator::Signed {
   std::string_view date;  // of the scope, YYYYMMDD
   std::string_view region;
   std::string_view service;
+  std::string_view wanted_service = "s3";
   std::string_view scope;  // date/region/service/aws4_request
   std::string_view signed_headers;
   std::string_view signature;
@@ -83,7 +48,7 @@ struct Authenticator::Signed {
   std::int64_t time_s = 0;
   std::uint64_t expires_s = 0;  // of the query form
   std::string_view payload_hash;
-  const User* user = nullptr;
+  CredentialPtr key_of_user;
   std::string_view region_text;  // of options: outlives the request
 
   S3Error malformed() const {
@@ -116,19 +81,8 @@ struct Authenticator::Signed {
   }
 };
 
-struct Authenticator::State {
-  storage::Clock& clock;
-  Options options;
-  std::unordered_map<std::string_view, const User*> users;
-  SigningKeyCache keys;
-
-  State(storage::Clock& service_clock, Options given) : clock(service_clock), options(std::move(given)) {
-    for (const User& user : options.users) users.emplace(user.access_key, &user);
-  }
-};
-
-Authenticator::Authenticator(storage::Clock& clock, Options options)
-    : state_(std::make_unique<State>(clock, std::move(options))) {}
+Authenticator::Authenticator(storage::Clock& clock, const UserDirectory& users, Options options)
+    : state_(std::make_unique<State>(clock, users, std::move(options))) {}
 Authenticator::~Authenticator() = default;
 
 bool Authenticator::has_credentials(const Request& request, const RequestTarget& target) {
@@ -140,7 +94,6 @@ bool Authenticator::has_credentials(const Request& request, const RequestTarget&
 Outcome<Authenticator::Signed> Authenticator::parse_header(const Request& request,
                                                            std::string_view authorization) const {
   Signed claim;
-  if (authorization.starts_with("AWS ")) return sigv2_refused();
   if (!authorization.starts_with(kAlgorithm) || authorization.size() == kAlgorithm.size() ||
       !is_blank(authorization[kAlgorithm.size()])) {
     return Failure(S3Error::authorization_header_malformed, "The authorization header is malformed.");
@@ -184,17 +137,16 @@ Outcome<Authenticator::Signed> Authenticator::parse_header(const Request& reques
   claim.timestamp = amz_date(*time * 1000);
 
   const auto hash = request.header("x-amz-content-sha256");
-  if (!hash) {
+  if (!hash && claim.service == "s3") {
     return Failure(S3Error::invalid_request,
                    "Missing required header for this request: x-amz-content-sha256");
   }
-  claim.payload_hash = *hash;
+  claim.payload_hash = hash.value_or("");
   return claim;
 }
 
 Outcome<Authenticator::Signed> Authenticator::parse_query_form(const Request& request,
                                                                const RequestTarget& target) const {
-  if (target.has("AWSAccessKeyId")) return sigv2_refused();
   Signed claim;
   claim.query_form = true;
   const auto algorithm = target.parameter("X-Amz-Algorithm");
@@ -241,10 +193,10 @@ Outcome<> Authenticator::check_scope(Signed& claim) const {
                    "The authorization is malformed; the date of the credential scope is not the "
                    "day of the request.");
   }
-  if (claim.service != "s3") {
-    return Failure(claim.malformed(),
-                   "The authorization is malformed; incorrect service. This endpoint belongs to "
-                   "\"s3\".");
+  if (claim.service != claim.wanted_service) {
+    std::string message = "The authorization is malformed; incorrect service. This endpoint belongs to \"";
+    message.append(claim.wanted_service).append("\".");
+    return Failure(claim.malformed(), std::move(message));
   }
   claim.region_text = {};
   if (claim.region == state_->options.region) claim.region_text = state_->options.region;
@@ -342,7 +294,10 @@ Outcome<> Authenticator::check_signature(const Request& request, const RequestTa
       .append("\n");
   append_hex(to_sign, sha256(canonical));
 
-  const Sha256Digest key = state_->keys.get(*claim.user, claim.date, claim.region_text);
+  const bool s3 = claim.wanted_service == "s3";
+  const Sha256Digest key =
+      s3 ? state_->keys.get(*claim.key_of_user, claim.date, claim.region_text)
+         : signing_key(claim.key_of_user->secret.view(), claim.date, claim.region_text, claim.wanted_service);
   if (equal_constant_time(hex_of(hmac_sha256(key, to_sign)), claim.signature)) return done();
   return Failure(S3Error::signature_does_not_match)
       .with("AWSAccessKeyId", claim.access_key)
@@ -351,6 +306,35 @@ Outcome<> Authenticator::check_signature(const Request& request, const RequestTa
       .with("StringToSignBytes", to_hex(to_sign))
       .with("CanonicalRequest", canonical)
       .with("CanonicalRequestBytes", to_hex(canonical));
+}
+
+Outcome<Identity> Authenticator::anonymous(const Request& request) {
+  Identity identity;
+  const auto hash = request.header("x-amz-content-sha256");
+  if (!hash) {
+    // The SDKs leave the header to their signers, and frame the body all the same.
+    if (request.header("x-amz-trailer")) identity.payload = PayloadMode::streaming_unsigned_trailer;
+    return identity;
+  }
+  const auto mode = payload_mode(*hash);
+  if (!mode) return mode.error();
+  if (*mode == PayloadMode::streaming_signed || *mode == PayloadMode::streaming_signed_trailer) {
+    return S3Error::access_denied;
+  }
+  identity.payload = *mode;
+  if (*mode == PayloadMode::signed_hash) identity.payload_sha256 = *hash;
+  return identity;
+}
+
+Outcome<CredentialPtr> Authenticator::find_credential(std::string_view access_key,
+                                                     std::optional<std::string_view> token) const {
+  if (token && !token->empty()) {
+    if (state_->options.sessions == nullptr) return S3Error::invalid_token;
+    return state_->options.sessions->open(access_key, *token);
+  }
+  CredentialPtr found = state_->users.find_key(access_key);
+  if (found == nullptr) return Failure(S3Error::invalid_access_key_id).with("AWSAccessKeyId", access_key);
+  return found;
 }
 
 Outcome<Identity> Authenticator::authenticate(const Request& request, const RequestTarget& target) {
@@ -362,32 +346,46 @@ Outcome<Identity> Authenticator::authenticate(const Request& request, const Requ
         "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "
         "parameter or the Authorization header should be specified");
   }
+  const bool old = authorization ? authorization->starts_with("AWS ") : target.has("AWSAccessKeyId");
+  if (old) return authenticate_v2(request, target);
   auto parsed = authorization ? parse_header(request, *authorization) : parse_query_form(request, target);
   if (!parsed) return parsed.error();
-  Signed& claim = *parsed;
+  return verify(request, target, *parsed);
+}
+
+Outcome<Identity> Authenticator::authenticate_sts(const Request& request, const RequestTarget& target,
+                                                  std::string_view body_sha256) {
+  const auto authorization = request.header("authorization");
+  if (!authorization) return S3Error::access_denied;
+  auto parsed = parse_header(request, *authorization);
+  if (!parsed) return parsed.error();
+  parsed->wanted_service = "sts";
+  parsed->payload_hash = body_sha256;
+  return verify(request, target, *parsed);
+}
+
+Outcome<Identity> Authenticator::verify(const Request& request, const RequestTarget& target, Signed& claim) {
   const auto mode = payload_mode(claim.payload_hash);
   if (!mode) return mode.error();
   if (auto checked = check_scope(claim); !checked) return checked.error();
-  const auto found = state_->users.find(claim.access_key);
-  if (found == state_->users.end()) {
-    return Failure(S3Error::invalid_access_key_id).with("AWSAccessKeyId", claim.access_key);
-  }
-  claim.user = found->second;
-  // These users have no session; a token belongs to temporary credentials of somewhere else.
-  const auto token =
-      claim.query_form ? target.parameter("X-Amz-Security-Token") : request.header("x-amz-security-token");
-  if (token && !token->empty()) return S3Error::invalid_token;
+  auto credential = find_credential(claim.access_key, claim.query_form ? target.parameter("X-Amz-Security-Token")
+                                                                       : request.header("x-amz-security-token"));
+  if (!credential) return credential.error();
+  claim.key_of_user = std::move(*credential);
   if (auto checked = check_time(claim); !checked) return checked.error();
   if (auto checked = check_signed_headers(request, claim.signed_headers); !checked) return checked.error();
   if (auto checked = check_signature(request, target, claim); !checked) return checked.error();
 
   Identity identity;
-  identity.user = claim.user;
+  identity.credential = claim.key_of_user;
+  identity.auth_type = claim.query_form ? "REST-QUERY-STRING" : "REST-HEADER";
+  identity.signature_version = kAlgorithm;
+  identity.signed_ms = claim.time_s * 1000;
   identity.payload = *mode;
   if (*mode == PayloadMode::signed_hash) identity.payload_sha256 = claim.payload_hash;
   if (*mode == PayloadMode::streaming_signed || *mode == PayloadMode::streaming_signed_trailer) {
     identity.chunk_signing =
-        ChunkSigning{state_->keys.get(*claim.user, claim.date, claim.region_text), claim.timestamp,
+        ChunkSigning{state_->keys.get(*claim.key_of_user, claim.date, claim.region_text), claim.timestamp,
                      std::string(claim.scope), std::string(claim.signature)};
   }
   return identity;

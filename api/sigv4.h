@@ -1,8 +1,8 @@
 // AWS Signature Version 4: who sent this request, and did nobody change it on the way.
 //
 // Threads   any; the cache of signing keys has a lock of its own.
-// Lifetime  the users given at construction outlive the Authenticator; an Identity holds views of the
-// request. Secrets   no key, signature or derived key is ever logged. The failure document repeats what the
+// Lifetime  the directory outlives the Authenticator; an Identity holds views of the request.
+// Secrets   no key, signature or derived key is ever logged. The failure document repeats what the
 // client sent and
 //           what it should have signed, never a key.
 #pragma once
@@ -19,6 +19,7 @@
 #include "api/error_table.h"
 #include "api/request_target.h"
 #include "api/service.h"
+#include "api/user_directory.h"
 #include "storage/base/clock.h"
 
 namespace api {
@@ -41,25 +42,34 @@ struct ChunkSigning {
 };
 
 struct Identity {
-  const User* user = nullptr;  // nullptr: anonymous
+  CredentialPtr credential;  // null: anonymous
+  std::string_view auth_type;          // as policies call it: REST-HEADER, REST-QUERY-STRING, POST; empty: anonymous
+  std::string_view signature_version;  // AWS4-HMAC-SHA256, AWS; empty: anonymous
+  std::int64_t signed_ms = 0;          // when, as the request says; 0: anonymous
   PayloadMode payload = PayloadMode::unsigned_payload;
   std::string_view payload_sha256;            // 64 hex digits; of signed_hash only
   std::optional<ChunkSigning> chunk_signing;  // of streaming_signed and streaming_signed_trailer only
 };
+
+class SessionTokens;
 
 class Authenticator {
  public:
   struct Options {
     std::string region;
     std::span<const std::string> locations;  // further regions that a scope may name
-    std::span<const User> users;
+    bool signature_v2 = true;
+    const SessionTokens* sessions = nullptr;  // null: there are no temporary credentials
   };
 
-  Authenticator(storage::Clock& clock, Options options);
+  Authenticator(storage::Clock& clock, const UserDirectory& users, Options options);
   ~Authenticator();
 
   // Whether the request carries credentials of any kind.
   static bool has_credentials(const Request& request, const RequestTarget& target);
+
+  // What an unsigned request says about its body. Errors: InvalidArgument; AccessDenied for chunks that claim to be signed.
+  static Outcome<Identity> anonymous(const Request& request);
 
   // Verifies the signature. Errors: AccessDenied (no credentials, expired, unsigned x-amz- headers),
   // AuthorizationHeaderMalformed, AuthorizationQueryParametersError, InvalidAccessKeyId, InvalidArgument,
@@ -67,10 +77,19 @@ class Authenticator {
   // Cost  three HMACs, two of them spared by the key cache after the first request of a day.
   Outcome<Identity> authenticate(const Request& request, const RequestTarget& target);
 
+  // The same for a call of the security token service, whose scope is sts and whose body was read: `body_sha256` in hex.
+  Outcome<Identity> authenticate_sts(const Request& request, const RequestTarget& target, std::string_view body_sha256);
+
+  // Whose key that is; `token` of temporary credentials. For forms, which carry signatures of their own. Errors:
+  // InvalidAccessKeyId, InvalidToken, ExpiredToken.
+  Outcome<CredentialPtr> find_credential(std::string_view access_key, std::optional<std::string_view> token) const;
+
  private:
   struct Signed;
   Outcome<Signed> parse_header(const Request& request, std::string_view authorization) const;
   Outcome<Signed> parse_query_form(const Request& request, const RequestTarget& target) const;
+  Outcome<Identity> authenticate_v2(const Request& request, const RequestTarget& target) const;
+  Outcome<Identity> verify(const Request& request, const RequestTarget& target, Signed& claim);
   Outcome<> check_scope(Signed& claim) const;
   Outcome<> check_time(const Signed& claim) const;
   Outcome<> check_signature(const Request& request, const RequestTarget& target, Signed& claim);
@@ -79,6 +98,9 @@ class Authenticator {
   std::unique_ptr<State> state_;
 };
 
+// The string that a request of signature version 2 signs; `date`: its Date line.
+std::string string_to_sign_v2(const Request& request, const RequestTarget& target, std::string_view date);
+
 // The canonical request of `target` with the given signed headers (lower-case names separated by ';'), for
 // verification and for signing in tests. `query_form` leaves X-Amz-Signature out.
 std::string canonical_request(const Request& request, const RequestTarget& target,
@@ -86,6 +108,6 @@ std::string canonical_request(const Request& request, const RequestTarget& targe
                               bool query_form);
 
 // The signing key of a day: HMAC chain over date (YYYYMMDD), region and service s3.
-Sha256Digest signing_key(std::string_view secret, std::string_view date, std::string_view region);
+Sha256Digest signing_key(std::string_view secret, std::string_view date, std::string_view region, std::string_view service = "s3");
 
 }  // namespace api

@@ -92,13 +92,14 @@ std::string canonical_request(const Request& request, const RequestTarget& targe
   return out;
 }
 
-Sha256Digest signing_key(std::string_view secret, std::string_view date, std::string_view region) {
+Sha256Digest signing_key(std::string_view secret, std::string_view date, std::string_view region,
+                         std::string_view service) {
   std::string start = "AWS4";
   start += secret;
   const auto octets = std::span(reinterpret_cast<const std::uint8_t*>(start.data()), start.size());
   const Sha256Digest of_date = hmac_sha256(octets, date);
   const Sha256Digest of_region = hmac_sha256(of_date, region);
-  const Sha256Digest of_service = hmac_sha256(of_region, "s3");
+  const Sha256Digest of_service = hmac_sha256(of_region, service);
   return hmac_sha256(of_service, "aws4_request");
 }
 

@@ -4,7 +4,17 @@
 #include "api/operations/results.h"
 
 namespace api {
-Task<Outcome<XmlElement>> read_xml_body(Call& call, XmlBodyNeeds needs) {
+namespace {
+
+// A verified body and how much of the memory it fills.
+struct WholeBody {
+  storage::io::Buffer buffer;
+  std::size_t length = 0;
+
+  std::string_view text() const { return {reinterpret_cast<const char*>(buffer.data()), length}; }
+};
+
+Task<Outcome<WholeBody>> read_whole(Call& call, XmlBodyNeeds needs) {
   BodyNeeds body_needs;
   body_needs.length_max = needs.length_max;
   body_needs.too_large = S3Error::max_message_length_exceeded;
@@ -32,11 +42,26 @@ Task<Outcome<XmlElement>> read_xml_body(Call& call, XmlBodyNeeds needs) {
     if (!more) co_return body_failure(more.error(), body);
     if (*more > 0) co_return S3Error::max_message_length_exceeded;
   }
-  if (*length == 0) {
-    if (needs.may_be_empty) co_return XmlElement{};
-    co_return S3Error::missing_request_body;
-  }
-  co_return parse_xml(std::string_view(reinterpret_cast<const char*>(buffer->data()), *length), needs.root);
+  if (*length == 0 && !needs.may_be_empty) co_return S3Error::missing_request_body;
+  WholeBody whole;
+  whole.length = *length;
+  whole.buffer = std::move(*buffer);
+  co_return whole;
+}
+
+}  // namespace
+
+Task<Outcome<XmlElement>> read_xml_body(Call& call, XmlBodyNeeds needs) {
+  const auto whole = co_await read_whole(call, needs);
+  if (!whole) co_return whole.error();
+  if (whole->length == 0) co_return XmlElement{};
+  co_return parse_xml(whole->text(), needs.root);
+}
+
+Task<Outcome<std::string>> read_text_body(Call& call, XmlBodyNeeds needs) {
+  const auto whole = co_await read_whole(call, needs);
+  if (!whole) co_return whole.error();
+  co_return std::string(whole->text());
 }
 
 }  // namespace api

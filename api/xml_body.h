@@ -18,5 +18,7 @@ struct XmlBodyNeeds {
 // Nothing is parsed before the body is verified. Errors: MalformedXML, MissingRequestBodyError,
 // MaxMessageLengthExceeded, those of plan_body() and VerifiedBody, SlowDown when memory is short.
 Task<Outcome<XmlElement>> read_xml_body(Call& call, XmlBodyNeeds needs);
+// The same for a body that is another text; needs.root counts for nothing.
+Task<Outcome<std::string>> read_text_body(Call& call, XmlBodyNeeds needs);
 
 }  // namespace api

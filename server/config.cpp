@@ -179,6 +179,7 @@ void read_file(const std::string& file, Config& config) {
                       {{"day_seconds", [&](const json& w, const std::string& n) { config.lifecycle.day_seconds = small_number_of(w, n); }},
                        {"scan_seconds", [&](const json& w, const std::string& n) { config.lifecycle.scan_seconds = small_number_of(w, n); }}});
         }},
+       {"website_domains", [&](const json& v, const std::string& n) { config.website_domains = texts_of(v, n); }},
        {"storage_classes", [&](const json& v, const std::string& n) { config.storage_classes = texts_of(v, n); }},
        {"encryption", [&](const json& v, const std::string&) { read_encryption(v, config.encryption); }},
        {"region", [&](const json& v, const std::string& n) { config.region = text_of(v, n); }},

@@ -53,6 +53,7 @@ struct Config {
   UpkeepConfig upkeep;
   api::LifecycleOptions lifecycle;
   std::vector<std::string> storage_classes;  // beside those of AWS
+  std::vector<std::string> website_domains;  // websites answer on BUCKET.domain
   api::EncryptionOptions encryption;  // "keys": id to the base64 of 32 bytes
   bool unsafe_anonymous_reads = false;
 };

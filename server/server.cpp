@@ -234,6 +234,7 @@ bool Process::start(std::string& why) {
   options.encryption = config_.encryption;
   options.lifecycle = config_.lifecycle;
   options.storage_classes = config_.storage_classes;
+  options.website_domains = config_.website_domains;
   options.unsafe_anonymous_reads = config_.unsafe_anonymous_reads;
   service_ = std::make_unique<api::Service>(store_->objects(), storage::system_clock(), std::move(options));
   s3_ = std::make_unique<S3Handler>(*service_);

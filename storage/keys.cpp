@@ -21,6 +21,7 @@ constexpr char kFinishedByTime = 'T';
 constexpr char kUpload = 'U';
 constexpr char kVersion = 'V';
 constexpr char kParts = 'W';
+constexpr char kRegistry = 'Y';
 
 constexpr char kEscape = '\x00';
 constexpr char kEscapedZero = '\xff';
@@ -106,6 +107,25 @@ std::string bucket(std::string_view name) {
 }
 
 std::string bucket_prefix(std::string_view name_prefix) { return typed(kBucket) + escaped(name_prefix); }
+
+std::string registry_prefix(std::string_view table) {
+  std::string key = typed(kRegistry);
+  append_text(key, table);
+  return key;
+}
+
+std::string registry(std::string_view table, std::string_view name) {
+  std::string key = registry_prefix(table);
+  append_text(key, name);
+  return key;
+}
+
+std::optional<std::string> registry_name(std::string_view key) {
+  if (!take_type(key, kRegistry) || !take_text(key)) return std::nullopt;
+  auto name = take_text(key);
+  if (!key.empty()) return std::nullopt;
+  return name;
+}
 
 std::optional<std::string> bucket_name(std::string_view key) {
   if (!take_type(key, kBucket)) return std::nullopt;

@@ -79,6 +79,10 @@ struct FinishedByTime {
 };
 std::optional<FinishedByTime> finished_by_time_parts(std::string_view key);
 
+std::string registry(std::string_view table, std::string_view name);
+std::string registry_prefix(std::string_view table);  // all rows of exactly this table
+std::optional<std::string> registry_name(std::string_view key);  // of the row
+
 std::string segment(segment::SegmentId id);
 std::string segment_prefix();
 std::optional<segment::SegmentId> segment_id(std::string_view key);

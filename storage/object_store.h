@@ -328,6 +328,14 @@ struct CompleteFailure {
   std::string etag;
 };
 
+inline constexpr std::size_t kRegistryValueBytesMax = 1024 * 1024;
+
+struct RegistryRow {
+  std::string name;
+  std::string value;
+  std::uint64_t revision = 0;
+};
+
 // Bytes of an object, in order, each verified before it is handed out. One piece is at most about 1 MiB.
 class ObjectReader {
  public:
@@ -437,6 +445,16 @@ class ObjectStore {
   Task<Result<PartPage>> list_parts(ObjectKey key, std::string upload_id, std::uint32_t number_after,
                                     std::uint32_t limit);
   Task<Result<UploadPage>> list_uploads(std::string bucket, UploadListOptions options);
+
+  // --- Registry: small rows of api/'s own. `table` and `name`: 1..256 bytes; a value: at most kRegistryValueBytesMax.
+  Task<Result<RegistryRow>> registry_row(std::string table, std::string name);  // not_found
+  // Puts a row. `revision` nullopt: whatever is there; 0: nothing must be there; else exactly that must be there, or the call
+  // fails with Errc::conflict and changes nothing. Returns the new revision.
+  Task<Result<std::uint64_t>> put_registry_row(std::string table, RegistryRow row, std::optional<std::uint64_t> revision);
+  // The same for taking a row away; one that is not there is no error, unless a revision is given.
+  Task<Result<>> remove_registry_row(std::string table, std::string name, std::optional<std::uint64_t> revision);
+  // At most `limit` (1..1,000) rows with name > after, by name.
+  Task<Result<std::vector<RegistryRow>>> registry_rows(std::string table, std::string after, std::uint32_t limit);
 
   io::BufferPool& request_pool();
 

@@ -1,86 +1,156 @@
-// GetBucketAcl, GetObjectAcl and their PUTs. There is one access control list: the owner has full control. A
-// PUT of exactly that succeeds, so that clients which set what is there already can go on; any other is
-// refused.
+// GetBucketAcl, GetObjectAcl and their PUTs.
+#include "api/access/bucket_access.h"
+#include "api/access/request_acl.h"
+#include "api/ascii.h"
 #include "api/limits.h"
 #include "api/operations/operations.h"
+#include "api/user_directory.h"
 #include "api/xml_body.h"
 #include "api/xml_writer.h"
 
 namespace api {
 namespace {
 
-Task<Outcome<>> check_object_exists(Call& call) {
-  if (call.target.key.empty()) co_return done();
-  if (auto version = check_version(call); !version) co_return version.error();
-  const auto info = co_await call.store.head(call.object_key());
-  if (!info) co_return info.error();
-  co_return done();
+void write_grantee(XmlWriter& xml, const ServiceOptions& options, const Grant& grant) {
+  constexpr std::string_view kUser =
+      "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"";
+  constexpr std::string_view kGroup = "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"Group\"";
+  xml.open_with("Grantee", grant.grantee == Grantee::user ? kUser : kGroup);
+  if (grant.grantee == Grantee::user) {
+    xml.element("ID", grant.id);
+    if (const std::string name = options.directory->display_name(grant.id); !name.empty()) {
+      xml.element("DisplayName", name);
+    }
+  } else {
+    xml.element("URI", group_uri(grant.grantee));
+  }
+  xml.close("Grantee");
 }
 
-Failure another_acl() {
-  return {S3Error::not_implemented,
-          "Access control lists other than full control of the owner are not implemented."};
+Response acl_response(const ServiceOptions& options, std::string_view owner_id, std::string_view text) {
+  XmlWriter xml;
+  xml.open_root("AccessControlPolicy");
+  write_owner(xml, "Owner", options, owner_id);
+  xml.open("AccessControlList");
+  for (const Grant& grant : read_acl_text(text, owner_id).grants) {
+    xml.open("Grant");
+    write_grantee(xml, options, grant);
+    xml.element("Permission", permission_name(grant.permission));
+    xml.close("Grant");
+  }
+  xml.close("AccessControlList");
+  xml.close("AccessControlPolicy");
+  return xml_response(xml);
 }
 
-// Errors: MalformedACLError, NotImplemented.
-Outcome<> check_policy(const XmlElement& policy, std::string_view owner_id) {
-  const XmlElement* list = policy.child("AccessControlList");
-  if (list == nullptr) return S3Error::malformed_acl;
-  for (const XmlElement& grant : list->children) {
-    const XmlElement* grantee = grant.child("Grantee");
-    if (grant.name != "Grant" || grantee == nullptr) return S3Error::malformed_acl;
-    const auto permission = child_text(grant, "Permission");
-    const auto id = child_text(*grantee, "ID");
-    if (!permission || !*permission || !id) return S3Error::malformed_acl;
-    if (!*id || **id != owner_id || **permission != "FULL_CONTROL") return another_acl();
+// The list that a PUT ?acl sets: of its headers, or of its document. Errors: AccessControlListNotSupported, AccessDenied,
+// MalformedACLError, MissingSecurityHeader, UnexpectedContent, those of the headers and the document.
+Task<Outcome<Acl>> read_wanted_acl(Call& call, AclParties parties) {
+  const storage::BucketInfoPtr bucket = call.bucket;
+  const UserDirectory& users = call.authorizer.users();
+  const AclHeaders headers = [&call](std::string_view name) { return call.header(name); };
+  auto named = acl_of_headers(headers, parties, users);
+  if (!named) co_return named.error();
+  XmlBodyNeeds needs;
+  needs.root = "AccessControlPolicy";
+  needs.length_max = kXmlBodyBytesMax;
+  needs.may_be_empty = true;
+  const auto document = co_await read_xml_body(call, needs);
+  if (!document) {
+    if (document.error().error() == S3Error::malformed_xml) co_return S3Error::malformed_acl;
+    co_return document.error();
   }
-  if (list->children.size() != 1) return another_acl();
-  if (const XmlElement* owner = policy.child("Owner")) {
-    const auto id = child_text(*owner, "ID");
-    if (!id) return S3Error::malformed_acl;
-    if (*id && **id != owner_id) return S3Error::access_denied;
+  Acl acl;
+  if (*named) {
+    if (!document->name.empty()) co_return S3Error::unexpected_content;
+    acl = std::move(**named);
+  } else if (document->name.empty()) {
+    co_return Failure(S3Error::missing_security_header).with("MissingHeaderName", "x-amz-acl");
+  } else {
+    const UserFinder finder = user_finder(users);
+    auto parsed = parse_acl_document(*document, parties.owner_id, finder);
+    if (!parsed) co_return parsed.error();
+    acl = std::move(*parsed);
   }
-  return done();
+  if (ownership_of(*bucket) == Ownership::bucket_owner_enforced) {
+    co_return S3Error::access_control_list_not_supported;
+  }
+  if (public_block_of(*bucket).block_public_acls && acl.is_public()) co_return S3Error::access_denied;
+  co_return acl;
+}
+
+// The version that ?acl is about. Errors: NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete marker.
+Task<Outcome<storage::ObjectInfoPtr>> find_version(Call& call) {
+  const std::string version(call.target.parameter("versionId").value_or(""));
+  const auto info = co_await call.store.head(call.object_key(), version);
+  if (!info) co_return Failure(info.error()).with("Key", call.target.key);
+  if ((*info)->delete_marker) {
+    if (version.empty()) co_return Failure(S3Error::no_such_key).with_header("x-amz-delete-marker", "true");
+    co_return Failure(S3Error::method_not_allowed).with_header("Allow", "DELETE").with_header("x-amz-delete-marker", "true");
+  }
+  co_return *info;
+}
+
+void add_version(const storage::BucketInfo& bucket, const storage::ObjectInfo& info, Response& response) {
+  if (bucket.versioning != storage::Versioning::off) response.add_header("x-amz-version-id", info.version_id);
+}
+
+Task<Outcome<Response>> put_bucket_acl(Call& call) {
+  AclParties parties;
+  parties.owner_id = parties.bucket_owner_id = call.bucket->owner_id;
+  parties.for_bucket = true;
+  const auto acl = co_await read_wanted_acl(call, parties);
+  if (!acl) co_return acl.error();
+  const std::string text = write_acl_text(*acl, call.bucket->owner_id);
+  const std::function<storage::Result<>(storage::BucketInfo&)> change = [&text](storage::BucketInfo& bucket) {
+    if (text.empty()) bucket.settings.erase(std::string(kAclSetting));
+    else bucket.settings[std::string(kAclSetting)] = text;
+    return storage::success();
+  };
+  const auto changed = co_await call.store.change_bucket(call.target.bucket, change);
+  if (!changed) co_return changed.error();
+  co_return empty_response(200);
 }
 
 }  // namespace
 
 Task<Outcome<Response>> get_acl(Call& call) {
-  if (auto exists = co_await check_object_exists(call); !exists) co_return exists.error();
-  XmlWriter xml;
-  xml.open_root("AccessControlPolicy");
-  write_owner(xml, "Owner", call.options, call.bucket->owner_id);
-  xml.open("AccessControlList");
-  xml.open("Grant");
-  xml.open_with("Grantee",
-                "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"");
-  xml.element("ID", call.bucket->owner_id);
-  xml.element("DisplayName", call.user().name);
-  xml.close("Grantee");
-  xml.element("Permission", "FULL_CONTROL");
-  xml.close("Grant");
-  xml.close("AccessControlList");
-  xml.close("AccessControlPolicy");
-  co_return xml_response(xml);
+  if (call.target.key.empty()) {
+    co_return acl_response(call.options, call.bucket->owner_id, acl_text_of(*call.bucket));
+  }
+  const auto info = co_await find_version(call);
+  if (!info) co_return info.error();
+  Response response = acl_response(call.options, owner_of(*call.bucket, **info), acl_text_of(*call.bucket, **info));
+  add_version(*call.bucket, **info, response);
+  co_return response;
 }
 
 Task<Outcome<Response>> put_acl(Call& call) {
-  if (auto exists = co_await check_object_exists(call); !exists) co_return exists.error();
-  const bool canned =
-      call.header("x-amz-acl").has_value();  // private or the like: check_directives() saw to it
-  XmlBodyNeeds needs;
-  needs.root = "AccessControlPolicy";
-  needs.length_max = kXmlBodyBytesMax;
-  needs.may_be_empty = canned;
-  const auto policy = co_await read_xml_body(call, needs);
-  if (!policy) {
-    if (policy.error().error() == S3Error::malformed_xml) co_return S3Error::malformed_acl;
-    co_return policy.error();
-  }
-  if (!policy->name.empty()) {
-    if (auto checked = check_policy(*policy, call.bucket->owner_id); !checked) co_return checked.error();
-  }
-  co_return empty_response(200);
+  if (call.target.key.empty()) co_return co_await put_bucket_acl(call);
+  const auto info = co_await find_version(call);
+  if (!info) co_return info.error();
+  const std::string owner(owner_of(*call.bucket, **info));
+  AclParties parties;
+  parties.owner_id = owner;
+  parties.bucket_owner_id = call.bucket->owner_id;
+  const auto acl = co_await read_wanted_acl(call, parties);
+  if (!acl) co_return acl.error();
+  const std::string text = write_acl_text(*acl, owner);
+  // The version that was judged, not another that came to be in the meantime.
+  const std::string version = (*info)->version_id;
+  const std::string etag = (*info)->etag;
+  const std::string writer = (*info)->controls.owner_id;
+  const storage::VersionChange change = [&](const storage::ObjectInfo& now,
+                                            storage::Changeable& next) -> storage::Result<> {
+    if (now.controls.owner_id != writer || now.etag != etag) return storage::Errc::conditional_conflict;
+    next.controls.acl = text;
+    return storage::success();
+  };
+  const auto changed = co_await call.store.change(call.object_key(), version, change);
+  if (!changed) co_return changed.error();
+  Response response = empty_response(200);
+  add_version(*call.bucket, **changed, response);
+  co_return response;
 }
 
 }  // namespace api

@@ -1,6 +1,8 @@
 // ListBuckets, CreateBucket, HeadBucket, DeleteBucket, GetBucketLocation.
 #include <algorithm>
 
+#include "api/access/bucket_access.h"
+#include "api/access/request_acl.h"
 #include "api/ascii.h"
 #include "api/encoding.h"
 #include "api/http_date.h"
@@ -50,6 +52,30 @@ Outcome<Response> created(const Call& call) {
   return response;
 }
 
+// Access control list and object ownership as the headers have them. Errors: InvalidArgument,
+// InvalidBucketAclWithObjectOwnership, those of acl_of_headers().
+Outcome<> set_access(const Call& call, storage::BucketInfo& bucket) {
+  AclParties parties;
+  parties.owner_id = parties.bucket_owner_id = bucket.owner_id;
+  parties.for_bucket = true;
+  const AclHeaders headers = [&call](std::string_view name) { return call.header(name); };
+  const auto acl = acl_of_headers(headers, parties, call.authorizer.users());
+  if (!acl) return acl.error();
+  const std::string text = *acl ? write_acl_text(**acl, bucket.owner_id) : std::string();
+  if (const auto name = call.header("x-amz-object-ownership")) {
+    Ownership ownership = Ownership::object_writer;
+    if (!parse_ownership(*name, ownership)) {
+      return invalid_argument("x-amz-object-ownership", *name, "Invalid x-amz-object-ownership header: " + std::string(*name));
+    }
+    if (ownership == Ownership::bucket_owner_enforced && !text.empty()) {
+      return S3Error::invalid_bucket_acl_with_object_ownership;
+    }
+    bucket.settings[std::string(kOwnershipSetting)] = *name;
+  }
+  if (!text.empty()) bucket.settings[std::string(kAclSetting)] = text;
+  return done();
+}
+
 }  // namespace
 
 Task<Outcome<Response>> list_buckets(Call& call) {
@@ -64,7 +90,9 @@ Task<Outcome<Response>> list_buckets(Call& call) {
     if (!decoded || !is_bucket_name(*decoded)) co_return invalid_argument("continuation-token", *token);
     after = std::move(*decoded);
   }
-  const auto page = co_await call.store.list_buckets(call.user().id, prefix, after, *limit);
+  storage::BucketPage none;
+  storage::Result<storage::BucketPage> page = std::move(none);
+  if (!call.anonymous()) page = co_await call.store.list_buckets(call.user().id, prefix, after, *limit);
   if (!page) co_return page.error();
 
   XmlWriter xml;
@@ -99,6 +127,8 @@ Task<Outcome<Response>> create_bucket(Call& call) {
   storage::BucketInfo bucket;
   bucket.name = call.target.bucket;
   bucket.owner_id = call.user().id;
+  if (auto set = set_access(call, bucket); !set) co_return set.error();
+  const std::string acl(bucket_setting(bucket, kAclSetting));
   bucket.location = std::move(*location);
   bucket.created_ms = call.clock.wall_ms();
   auto lock = lock_wanted(call);
@@ -114,6 +144,10 @@ Task<Outcome<Response>> create_bucket(Call& call) {
   const auto existing = co_await call.store.bucket(call.target.bucket);
   if (!existing) co_return existing.error();
   if ((*existing)->owner_id != call.user().id) {
+    co_return Failure(S3Error::bucket_already_exists).with("BucketName", call.target.bucket);
+  }
+  // Another access control list than the one there is would be another bucket.
+  if (bucket_setting(**existing, kAclSetting) != acl) {
     co_return Failure(S3Error::bucket_already_exists).with("BucketName", call.target.bucket);
   }
   // The oldest region has always answered its owner with success; the others never did.

@@ -1,5 +1,6 @@
 // CopyObject: shares the source's bytes, or reads them through when a checksum is wanted that the source
 // lacks.
+#include "api/access/request_acl.h"
 #include "api/ascii.h"
 #include "api/checksum.h"
 #include "api/conditions.h"
@@ -58,7 +59,9 @@ Outcome<CopyPlan> plan_copy(const Call& call, const storage::ObjectInfo& source)
   }
   auto condition = write_condition(call);
   if (!condition) return condition.error();
-  plan.options.controls.owner_id = call.user().id;
+  auto controls = new_object_controls(call);
+  if (!controls) return controls.error();
+  plan.options.controls = std::move(*controls);
   const auto lock = read_lock(call);
   if (!lock) return lock.error();
   plan.options.controls.lock = *lock;

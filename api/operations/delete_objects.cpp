@@ -105,8 +105,12 @@ Task<Outcome<Response>> delete_objects(Call& call) {
 
   const bool bypass = bypasses_governance(call);
   std::vector<storage::RemoveRequest> removals;
-  for (const Entry& entry : request->entries) {
+  for (Entry& entry : request->entries) {
     if (entry.refused) continue;
+    if (auto allowed = call.authorizer.check_removal(call, entry.key, entry.version_id); !allowed) {
+      entry.refused = allowed.error();
+      continue;
+    }
     storage::RemoveRequest& removal = removals.emplace_back();
     removal.key = entry.key;
     removal.version_id = entry.version_id;

@@ -194,6 +194,7 @@ Task<Outcome<Response>> get_object(Call& call) {
   if (call.head()) {
     const auto info = co_await find_version(call, *version);
     if (!info) co_return info.error();
+    if (auto allowed = call.authorizer.check_version(call, **info); !allowed) co_return allowed.error();
     auto response = describe(call, **info, selection);
     if (response) response->head_only = true;
     co_return response;
@@ -201,6 +202,7 @@ Task<Outcome<Response>> get_object(Call& call) {
   auto object = co_await call.store.open(call.object_key(), *version);
   if (!object) co_return version_failure(call, object.error(), *version);
   if ((*object)->info()->delete_marker) co_return marker_failure(call, *(*object)->info(), !version->empty());
+  if (auto allowed = call.authorizer.check_version(call, *(*object)->info()); !allowed) co_return allowed.error();
   auto response = describe(call, *(*object)->info(), selection);
   if (response && response->status != 304 && selection.range.length > 0) {
     auto readable = co_await decrypted(call, std::move(*object));

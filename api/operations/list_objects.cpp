@@ -1,4 +1,5 @@
 // ListObjects, ListObjectsV2. One page is one walk of the store's map.
+#include "api/access/bucket_access.h"
 #include "api/ascii.h"
 #include "api/checksum.h"
 #include "api/encoding.h"
@@ -57,7 +58,7 @@ void write_object(XmlWriter& xml, const Call& call, const ListEncoder& encoder,
     xml.element("ChecksumType", checksum_type_name(info.checksum.type));
   }
   xml.element("Size", info.size);
-  if (owner) write_owner(xml, "Owner", call.options, call.bucket->owner_id);
+  if (owner) write_owner(xml, "Owner", call.options, owner_of(*call.bucket, info));
   xml.element("StorageClass", info.attributes.storage_class.empty()
                                   ? std::string_view("STANDARD")
                                   : std::string_view(info.attributes.storage_class));

@@ -45,6 +45,7 @@ Task<Outcome<Response>> put_object_tagging(Call& call) {
   if (!document) co_return document.error();
   auto tags = parse_tagging(*document);
   if (!tags) co_return tags.error();
+  if (auto allowed = call.authorizer.check_tags(call, *tags); !allowed) co_return allowed.error();
   co_return co_await set_tags(call, std::move(*version), std::move(*tags), 200);
 }
 

@@ -12,6 +12,15 @@ Task<Outcome<Response>> head_bucket(Call& call);
 Task<Outcome<Response>> delete_bucket(Call& call);
 Task<Outcome<Response>> get_bucket_location(Call& call);
 Task<Outcome<Response>> get_unconfigured(Call& call);  // what nobody configured: item by item as S3 answers
+Task<Outcome<Response>> get_bucket_website(Call& call);
+Task<Outcome<Response>> put_bucket_website(Call& call);
+Task<Outcome<Response>> delete_bucket_website(Call& call);
+Task<Outcome<Response>> get_request_payment(Call& call);
+Task<Outcome<Response>> put_request_payment(Call& call);
+Task<Outcome<Response>> get_accelerate_configuration(Call& call);
+Task<Outcome<Response>> put_accelerate_configuration(Call& call);
+Task<Outcome<Response>> put_bucket_logging(Call& call);
+Task<Outcome<Response>> put_bucket_notification(Call& call);
 Task<Outcome<Response>> get_bucket_cors(Call& call);
 Task<Outcome<Response>> put_bucket_cors(Call& call);
 Task<Outcome<Response>> delete_bucket_cors(Call& call);
@@ -26,6 +35,16 @@ Task<Outcome<Response>> put_bucket_encryption(Call& call);
 Task<Outcome<Response>> delete_bucket_encryption(Call& call);
 Task<Outcome<Response>> get_acl(Call& call);
 Task<Outcome<Response>> put_acl(Call& call);
+Task<Outcome<Response>> get_bucket_policy(Call& call);
+Task<Outcome<Response>> put_bucket_policy(Call& call);
+Task<Outcome<Response>> delete_bucket_policy(Call& call);
+Task<Outcome<Response>> get_bucket_policy_status(Call& call);
+Task<Outcome<Response>> get_ownership_controls(Call& call);
+Task<Outcome<Response>> put_ownership_controls(Call& call);
+Task<Outcome<Response>> delete_ownership_controls(Call& call);
+Task<Outcome<Response>> get_public_access_block(Call& call);
+Task<Outcome<Response>> put_public_access_block(Call& call);
+Task<Outcome<Response>> delete_public_access_block(Call& call);
 
 Task<Outcome<Response>> get_object(Call& call);  // and HEAD
 // A GET of an object that was found in memory.

@@ -7,6 +7,7 @@
 #include "api/form_parser.h"
 #include "api/operations/operations.h"
 #include "api/operations/results.h"
+#include "api/authorization.h"
 #include "api/post_policy.h"
 #include "api/tags.h"
 #include "api/xml_reader.h"
@@ -231,12 +232,12 @@ Outcome<OwnedHeaders> headers_of(const Form& form) {
   return headers;
 }
 
-// Who may write here: the bucket's owner.
-Outcome<> permit(const Call& call) {
-  if (call.anonymous() || call.user().id != call.bucket->owner_id) return S3Error::access_denied;
+// Whether its sender may make the PUT that the form stands for.
+Task<Outcome<>> permit(Call& call) {
   const auto expected = call.header("x-amz-expected-bucket-owner");
-  if (expected && *expected != call.bucket->owner_id) return S3Error::access_denied;
-  return done();
+  if (expected && *expected != call.bucket->owner_id) co_return S3Error::access_denied;
+  if (auto checked = check_directives(call); !checked) co_return checked.error();
+  co_return co_await call.authorizer.authorize(call);
 }
 
 bool is_web_address(std::string_view url) {
@@ -301,8 +302,12 @@ Task<Outcome<Response>> post_object(Call& call) {
   if (!form) co_return form.error();
   auto key = key_of(*form);
   if (!key) co_return key.error();
-  const auto signer =
-      form_signer(form->fields, call.options.users, call.options.region, call.options.locations);
+  FormScope scope;
+  scope.region = call.options.region;
+  scope.locations = call.options.locations;
+  scope.signature_v2 = call.options.signature_v2;
+  scope.now_ms = call.clock.wall_ms();
+  auto signer = form_signer(form->fields, *call.authenticator, scope);
   if (!signer) co_return signer.error();
   const auto range = judge_policy(form->fields, call.target.bucket, *key, call.clock.wall_ms());
   if (!range) co_return range.error();
@@ -319,17 +324,19 @@ Task<Outcome<Response>> post_object(Call& call) {
   if (const auto host = call.request.header("host")) request.headers.push_back({"host", *host});
   for (const auto& [name, value] : *headers) request.headers.push_back({name, value});
   FileBody file(reader, *range);
-  Call put{request, file, call.store, call.clock, call.options, {}, {}, nullptr, std::move(*bucket), call.keyring, call.settings};
+  Call put{request, file, call.store, call.clock, call.options, call.authorizer, {}, {}, nullptr, std::move(*bucket)};
+  put.keyring = call.keyring;
+  put.settings = call.settings;
+  put.authenticator = call.authenticator;
   put.target.bucket = call.target.bucket;
   put.target.key = std::move(*key);
   put.target.virtual_hosted = call.target.virtual_hosted;
-  put.identity.user = *signer;
-  call.identity.user = *signer;
-  if (auto permitted = permit(put); !permitted) co_return permitted.error();
+  call.identity = *signer;
+  put.identity = std::move(*signer);
   const auto route = find_route("PUT", put.target, false);
   if (!route) co_return route.error();
   put.route = *route;
-  if (auto checked = check_directives(put); !checked) co_return checked.error();
+  if (auto permitted = co_await permit(put); !permitted) co_return permitted.error();
   auto stored = co_await put_object(put);
   if (!stored) co_return stored.error();
   const std::string etag = etag_of(*stored);

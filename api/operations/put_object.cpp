@@ -1,4 +1,5 @@
 // PutObject, DeleteObject.
+#include "api/access/request_acl.h"
 #include "api/ascii.h"
 #include "api/conditions.h"
 #include "api/encryption.h"
@@ -26,6 +27,8 @@ Task<Outcome<Response>> put_object(Call& call) {
   }
   auto wish = read_encryption(call);
   if (!wish) co_return wish.error();
+  auto controls = new_object_controls(call);
+  if (!controls) co_return controls.error();
   BodyNeeds needs;
   needs.length_required = true;
   // The ETag of what only its client, or KMS, can decrypt is no MD5.
@@ -46,9 +49,9 @@ Task<Outcome<Response>> put_object(Call& call) {
   auto sealing = co_await make_sealing(call, std::move(*wish));
   if (!sealing) co_return sealing.error();
   storage::PutOptions options;
-  options.controls.lock = *lock;
   options.attributes = std::move(*attributes);
-  options.controls.owner_id = call.user().id;
+  options.controls = std::move(*controls);
+  options.controls.lock = *lock;
   options.controls.encryption = sealing->envelope;
   options.condition = std::move(*condition);
   VerifiedBody body(call.body, std::move(*plan));

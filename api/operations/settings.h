@@ -10,6 +10,9 @@
 
 namespace api {
 
+// Set where who asks has to pay: others than the owner must say that they will.
+inline constexpr std::string_view kRequesterPaysSetting = "requester-pays";
+
 // The document of a PUT of a configuration. Errors: those of read_xml_body().
 Task<Outcome<XmlElement>> read_setting_body(Call& call, std::string_view root);
 

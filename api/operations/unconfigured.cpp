@@ -12,10 +12,6 @@ struct ErrorAnswer {
 };
 
 constexpr ErrorAnswer kErrors[] = {
-    {"policy", S3Error::no_such_bucket_policy},
-    {"publicAccessBlock", S3Error::no_such_public_access_block_configuration},
-    {"ownershipControls", S3Error::ownership_controls_not_found},
-    {"website", S3Error::no_such_website_configuration},
     {"replication", S3Error::replication_configuration_not_found},
     {"torrent", S3Error::no_such_key},
 };
@@ -28,11 +24,8 @@ struct Document {
 };
 
 constexpr Document kDocuments[] = {
-    {"policyStatus", "PolicyStatus", "IsPublic", "false"},
     {"logging", "BucketLoggingStatus", "", ""},
     {"notification", "NotificationConfiguration", "", ""},
-    {"accelerate", "AccelerateConfiguration", "", ""},
-    {"requestPayment", "RequestPaymentConfiguration", "Payer", "BucketOwner"},
 };
 
 }  // namespace

@@ -1,4 +1,5 @@
 // CreateMultipartUpload, UploadPart, UploadPartCopy, AbortMultipartUpload.
+#include "api/access/request_acl.h"
 #include "api/ascii.h"
 #include "api/bucket_settings.h"
 #include "api/checksum.h"
@@ -96,7 +97,9 @@ Task<Outcome<Response>> create_multipart_upload(Call& call) {
   if (!attributes) co_return attributes.error();
   storage::UploadOptions options;
   options.attributes = std::move(*attributes);
-  options.controls.owner_id = call.user().id;
+  auto controls = new_object_controls(call);
+  if (!controls) co_return controls.error();
+  options.controls = std::move(*controls);
   options.initiator_id = call.user().id;
   const auto lock = read_lock(call);
   if (!lock) co_return lock.error();

@@ -363,8 +363,39 @@ TEST_F(EncryptionTest, TheStoresOwnKey) {
   EXPECT_EQ(call("GET", "/bkt/k").status, 500u);
   make_service(with_keys());
   EXPECT_EQ(call("GET", "/bkt/k").body, "text");
+  // The default key changes: the store's own is wrapped anew, and the old one can go.
+  api::ServiceOptions rotated = with_keys();
+  rotated.encryption.default_key = "second";
+  make_service(rotated);
+  EXPECT_EQ(call("GET", "/bkt/k").body, "text");
+  rotated.encryption.keys.erase("first");
+  make_service(rotated);
+  EXPECT_EQ(call("GET", "/bkt/k").body, "text");
   EXPECT_EQ(call("GET", "/").count("~encryption"), 0u);
   EXPECT_EQ(call("GET", "/~encryption").code(), "InvalidBucketName");
+}
+
+// Each version has a key of its own, whatever the others have; deleted ones come back readable.
+TEST_F(EncryptionTest, VersionsOfEveryKind) {
+  ASSERT_EQ(call("PUT", "/bkt?versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>").status, 200u);
+  std::vector<std::string> ids;
+  for (const Kind& kind : kinds()) {
+    const Reply put = with("PUT", "/bkt/k", kind.write, "text of " + kind.name);
+    ASSERT_EQ(put.status, 200u) << put.body;
+    ids.push_back(put.header("x-amz-version-id"));
+  }
+  EXPECT_EQ(call("DELETE", "/bkt/k").status, 204u);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const Kind kind = kinds()[i];
+    const Reply get = with("GET", "/bkt/k?versionId=" + ids[i], kind.read);
+    EXPECT_EQ(get.body, "text of " + kind.name);
+    expect_kind(get, kind);
+    Headers copy = kinds()[1].write;
+    copy.insert(copy.end(), kind.copy_source.begin(), kind.copy_source.end());
+    copy.emplace_back("x-amz-copy-source", "/bkt/k?versionId=" + ids[i]);
+    EXPECT_EQ(with("PUT", "/bkt/copy", copy).status, 200u);
+    EXPECT_EQ(call("GET", "/bkt/copy").body, "text of " + kind.name);
+  }
 }
 
 // A small object lies in memory as it lies on the drives: it is not handed out from there.

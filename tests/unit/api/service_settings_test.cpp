@@ -280,6 +280,41 @@ TEST_F(SettingsTest, LifecycleRuns) {
   EXPECT_EQ(names(), "");
 }
 
+TEST_F(SettingsTest, LifecycleOfVersions) {
+  api::ServiceOptions options = default_options();
+  options.lifecycle.day_seconds = 2;
+  make_service(options);
+  const auto run = [&] { tests::run_task(context_, service_->run_lifecycle()); };
+  ASSERT_EQ(call("PUT", "/bkt?versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>").status, 200u);
+  ASSERT_EQ(call("PUT", "/bkt?lifecycle",
+                 lifecycle(rule("<ID>old</ID><Filter><Prefix>n/</Prefix></Filter><NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays>"
+                                "<NewerNoncurrentVersions>2</NewerNoncurrentVersions></NoncurrentVersionExpiration>") +
+                           rule("<ID>markers</ID><Filter><Prefix>m/</Prefix></Filter><Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>") +
+                           rule("<ID>current</ID><Filter><Prefix>c/</Prefix></Filter><Expiration><Days>1</Days></Expiration>")))
+                .status,
+            200u);
+  for (int i = 0; i < 6; ++i) put("/bkt/n/k", std::to_string(i));
+  put("/bkt/c/k", "x");
+  const std::string version = put("/bkt/m/gone", "x").header("x-amz-version-id");
+  EXPECT_EQ(call("DELETE", "/bkt/m/gone").status, 204u);
+  EXPECT_EQ(call("DELETE", "/bkt/m/gone?versionId=" + version).status, 204u);
+  put("/bkt/m/kept", "x");
+  EXPECT_EQ(call("DELETE", "/bkt/m/kept").status, 204u);
+  const auto versions = [&](const std::string& prefix) { return call("GET", "/bkt?versions&prefix=" + prefix); };
+  EXPECT_EQ(versions("n/").count("<Version>"), 6u);
+  run();
+  EXPECT_EQ(versions("n/").count("<Version>"), 6u);
+  EXPECT_EQ(versions("m/gone").count("<DeleteMarker>"), 0u) << "a marker alone";
+  EXPECT_EQ(versions("m/kept").count("<DeleteMarker>"), 1u) << "a marker before a version";
+  clock_.advance(2000);
+  run();
+  EXPECT_EQ(versions("n/").count("<Version>"), 3u) << "the current one and two";
+  EXPECT_EQ(call("GET", "/bkt/n/k").body, "5");
+  EXPECT_EQ(versions("c/").count("<Version>"), 1u);
+  EXPECT_EQ(versions("c/").count("<DeleteMarker>"), 1u) << "expired by a marker";
+  EXPECT_EQ(call("GET", "/bkt/c/k").status, 404u);
+}
+
 // Item 49.
 TEST_F(SettingsTest, StorageClassesAreKeptAndTold) {
   api::ServiceOptions options = default_options();

@@ -23,8 +23,9 @@ class SigV4Test : public testing::Test {
     user.access_key = "AKIAIOSFODNN7EXAMPLE";
     user.secret_key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
     users_.push_back(user);
+    directory_ = std::make_unique<api::UserDirectory>(users_);
     authenticator_ =
-        std::make_unique<Authenticator>(clock_, Authenticator::Options{"us-east-1", locations_, users_});
+        std::make_unique<Authenticator>(clock_, *directory_, Authenticator::Options{"us-east-1", locations_});
   }
 
   // The error of the request, or 0.
@@ -51,6 +52,7 @@ class SigV4Test : public testing::Test {
   ManualClock clock_;
   std::vector<std::string> locations_ = {"eu-test"};
   std::vector<api::User> users_;
+  std::unique_ptr<api::UserDirectory> directory_;
   std::unique_ptr<Authenticator> authenticator_;
   api::Failure failure_;
   PayloadMode mode_ = PayloadMode::unsigned_payload;
