@@ -365,9 +365,9 @@ Outcome<Identity> Authenticator::authenticate_sts(const Request& request, const 
 }
 
 Outcome<Identity> Authenticator::verify(const Request& request, const RequestTarget& target, Signed& claim) {
+  if (auto checked = check_scope(claim); !checked) return checked.error();
   const auto mode = payload_mode(claim.payload_hash);
   if (!mode) return mode.error();
-  if (auto checked = check_scope(claim); !checked) return checked.error();
   auto credential = find_credential(claim.access_key, claim.query_form ? target.parameter("X-Amz-Security-Token")
                                                                        : request.header("x-amz-security-token"));
   if (!credential) return credential.error();

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "server/admin_arguments.h"
+#include "server/admin_users.h"
 #include "server/request_metrics.h"
 
 namespace server {
@@ -13,11 +15,6 @@ namespace {
 using nlohmann::json;
 using storage::segment::DriveStatus;
 using storage::segment::MemberInfo;
-
-AdminAnswer answer_of(const json& document, unsigned status = 200) {
-  // Paths need not be UTF-8.
-  return {status, document.dump(-1, ' ', false, json::error_handler_t::replace) + "\n", "application/json"};
-}
 
 json scrub_of(const storage::upkeep::Scrubber::Progress& progress) {
   json document = {{"running", progress.running},
@@ -85,50 +82,6 @@ const char* store_state(bool writable, const storage::upkeep::Rebuilder::Progres
   if (rebuild.segments_degraded > 0) return "degraded";
   return all_there ? "healthy" : "healthy, drives away";
 }
-
-// Arguments of a command; refuses what it does not know.
-class Arguments {
- public:
-  explicit Arguments(const std::string& body) : document_(json::parse(body.empty() ? "{}" : body, nullptr, false)) {
-    if (!document_.is_object()) fail("the body must be a JSON object");
-  }
-  std::string text(const char* name) {
-    const auto value = take(name);
-    if (!value) return {};
-    if (!value->is_string()) fail(std::string(name) + " must be a text");
-    return value->is_string() ? value->get<std::string>() : std::string();
-  }
-  std::optional<std::uint64_t> number(const char* name) {
-    const auto value = take(name);
-    if (!value) return std::nullopt;
-    if (!value->is_number_unsigned()) {
-      fail(std::string(name) + " must be a whole number");
-      return std::nullopt;
-    }
-    return value->get<std::uint64_t>();
-  }
-  // Empty if all was well and nothing is left over.
-  std::string error() {
-    if (error_.empty() && document_.is_object() && !document_.empty()) fail("unknown key " + document_.begin().key());
-    return error_;
-  }
-
- private:
-  std::optional<json> take(const char* name) {
-    if (!document_.is_object() || !document_.contains(name)) return std::nullopt;
-    json value = document_[name];
-    document_.erase(name);
-    return value;
-  }
-  void fail(std::string what) {
-    if (error_.empty()) error_ = std::move(what);
-  }
-
-  json document_;
-  std::string error_;
-};
-
-AdminAnswer refused(unsigned status, const std::string& sentence) { return answer_of({{"error", sentence}}, status); }
 
 AdminAnswer refused_by(const storage::Error& error, const std::string& why) {
   const unsigned status = error == storage::Errc::conflict ? 409 : error == storage::Errc::invalid_argument ? 400 : 500;
@@ -233,6 +186,9 @@ Task<AdminAnswer> AdminService::handle(AdminRequest request) {
   if (request.path == "/v1/drives" && get) co_return answer_of(drives_document(store_));
   if (request.path == "/v1/scrub" && get) co_return answer_of(scrub_of(store_.upkeep().demanded_scrub()));
   if (request.path == "/v1/check" && get) co_return answer_of(check_document(store_.upkeep().checked()));
+  if (request.path == "/v1/users" || request.path.starts_with("/v1/users/")) {
+    co_return co_await handle_users(users_, std::move(request));
+  }
   if (request.method == "POST") {
     if (request.path == "/v1/scrub") co_return start_scrub(request);
     if (request.path == "/v1/check") co_return start_check(request);

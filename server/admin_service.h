@@ -1,12 +1,13 @@
 // AdminService: what the operator's commands mean. JSON in and out; README.md has the calls.
 //
-// Threads   one executor at a time (AdminServer's). Lifetime: the store and the registry outlive it.
+// Threads   one executor at a time (AdminServer's). Lifetime: the store, its users and the registry outlive it.
 #pragma once
 
 #include <atomic>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "api/user_registry.h"
 #include "server/admin_server.h"
 #include "server/store_node.h"
 #include "storage/base/metrics.h"
@@ -15,7 +16,8 @@ namespace server {
 
 class AdminService {
  public:
-  AdminService(StoreNode& store, const storage::MetricsRegistry& metrics) : store_(store), metrics_(metrics) {}
+  AdminService(StoreNode& store, api::UserRegistry& users, const storage::MetricsRegistry& metrics)
+      : store_(store), users_(users), metrics_(metrics) {}
 
   Task<AdminAnswer> handle(AdminRequest request);
 
@@ -30,6 +32,7 @@ class AdminService {
   Task<AdminAnswer> replace_drive(std::uint32_t drive, AdminRequest request);
 
   StoreNode& store_;
+  api::UserRegistry& users_;
   const storage::MetricsRegistry& metrics_;
   std::atomic<bool> stopping_{false};
 };

@@ -32,6 +32,23 @@ int check_stopped(const Config& config, bool json);
 // Lists what stripes on the drives of a store that is not running name, with its metadata or without.
 int list_from_drives(const Config& config, bool json);
 
+// Users of the running store.
+struct UserCommand {
+  std::string name;
+  std::string email;
+  std::string access_key;  // of `key remove`
+  std::string policy;      // its name
+  std::string file;        // a policy document; "-": standard input
+};
+int list_users(const CommandOptions& options);
+int add_user(const CommandOptions& options, const UserCommand& user);
+int enable_user(const CommandOptions& options, const UserCommand& user, bool enabled);
+int remove_user(const CommandOptions& options, const UserCommand& user);
+int add_user_key(const CommandOptions& options, const UserCommand& user);
+int remove_user_key(const CommandOptions& options, const UserCommand& user);
+int put_user_policy(const CommandOptions& options, const UserCommand& user);
+int remove_user_policy(const CommandOptions& options, const UserCommand& user);
+
 // What both print: a bar on a terminal, and the report; the latter returns the exit code.
 void show_check_progress(const nlohmann::json& report);
 int print_check(const nlohmann::json& report, bool as_json);

@@ -12,6 +12,8 @@
 #include <set>
 #include <stdexcept>
 
+#include "server/secrets_key.h"
+
 namespace server {
 namespace {
 
@@ -45,6 +47,14 @@ unsigned small_number_of(const json& value, const std::string& name) {
 bool flag_of(const json& value, const std::string& name) {
   if (!value.is_boolean()) throw ConfigError(fmt::format("\"{}\" must be true or false", name));
   return value.get<bool>();
+}
+
+std::string secrets_key_of(const json& value, const std::string& name) {
+  std::string key;
+  if (!decode_secrets_key(text_of(value, name), key)) {
+    throw ConfigError(fmt::format("\"{}\" must be 32 bytes in base64, such as `openssl rand -base64 32` prints", name));
+  }
+  return key;
 }
 
 std::vector<std::string> texts_of(const json& value, const std::string& name) {
@@ -142,6 +152,7 @@ void read_file(const std::string& file, Config& config) {
     throw ConfigError(fmt::format("{} is not JSON: {}", file, error.what()));
   }
   const std::filesystem::path base = std::filesystem::absolute(file).parent_path();
+  config.folder = base.string();
   const auto beside = [&](const std::string& path) {
     return path.empty() || std::filesystem::path(path).is_absolute() ? path : (base / path).string();
   };
@@ -200,6 +211,9 @@ void read_file(const std::string& file, Config& config) {
         [&](const json& v, const std::string& n) { config.slow_client_bytes_per_second = number_of(v, n); }},
        {"slow_reader_bytes_per_second",
         [&](const json& v, const std::string& n) { config.slow_reader_bytes_per_second = number_of(v, n); }},
+       {"secrets_key", [&](const json& v, const std::string& n) { config.secrets_key = secrets_key_of(v, n); }},
+       {"secrets_key_file", [&](const json& v, const std::string& n) { config.secrets_key_file = beside(text_of(v, n)); }},
+       {"signature_v2", [&](const json& v, const std::string& n) { config.signature_v2 = flag_of(v, n); }},
        {"unsafe_anonymous_reads",
         [&](const json& v, const std::string& n) { config.unsafe_anonymous_reads = flag_of(v, n); }}});
 }
@@ -283,6 +297,9 @@ void check(const Config& config, bool serving) {
       throw ConfigError(fmt::format("the storage class \"{}\" must have 1 to 64 characters and not be STANDARD", name));
     }
   }
+  if (!config.secrets_key.empty() && !config.secrets_key_file.empty()) {
+    throw ConfigError("give secrets_key or secrets_key_file, not both");
+  }
   if (config.region.empty()) throw ConfigError("region must not be empty");
   if (config.users.empty() && serving) {
     throw ConfigError("no user is given: set GRANARY_ACCESS_KEY and GRANARY_SECRET_KEY, or \"users\" in the configuration");
@@ -291,6 +308,7 @@ void check(const Config& config, bool serving) {
   for (const api::User& user : config.users) {
     if (!keys.insert(user.access_key).second) throw ConfigError("two users have the same access_key");
     if (user.secret_key.size() < 8) throw ConfigError("a secret_key must have at least 8 characters");
+    if (user.secret_key.size() > 256) throw ConfigError("a secret_key must have at most 256 characters");
   }
 }
 

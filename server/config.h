@@ -55,6 +55,11 @@ struct Config {
   std::vector<std::string> storage_classes;  // beside those of AWS
   std::vector<std::string> website_domains;  // websites answer on BUCKET.domain
   api::EncryptionOptions encryption;  // "keys": id to the base64 of 32 bytes
+  // Seals users' secrets and temporary credentials: 32 bytes given, or kept in a file that is made at the first start.
+  std::string secrets_key;
+  std::string secrets_key_file;        // empty: see secrets_key.h
+  std::string folder;                  // of the configuration file; empty without one
+  bool signature_v2 = true;            // the old signature of requests is taken too
   bool unsafe_anonymous_reads = false;
 };
 

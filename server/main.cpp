@@ -2,7 +2,10 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "server/admin_server.h"
 #include "server/commands.h"
@@ -33,6 +36,7 @@ struct Arguments {
   bool no_wait = false;
   bool from_drives = false;
   server::Flags store;  // of a check of a store that is not running
+  server::UserCommand user;
 };
 
 int check(Arguments& arguments) {
@@ -56,6 +60,49 @@ CLI::App* add_command(CLI::App& parent, const char* name, const char* what, Argu
       ->envname("GRANARY_ADMIN_TOKEN");
   command->add_flag("--json", arguments.options.json, "Print JSON");
   return command;
+}
+
+// `granary user ...`: the command that was given, or nothing.
+using Step = std::function<int()>;
+
+void add_user_commands(CLI::App& app, Arguments& arguments, std::vector<std::pair<CLI::App*, Step>>& steps) {
+  CLI::App* users = app.add_subcommand("user", "Add, list, disable and remove users of the running store");
+  users->require_subcommand(1);
+  const auto add = [&](CLI::App& parent, const char* name, const char* what, Step step) {
+    CLI::App* command = add_command(parent, name, what, arguments);
+    steps.emplace_back(command, std::move(step));
+    return command;
+  };
+  const auto named = [&](CLI::App* command) {
+    command->add_option("NAME", arguments.user.name, "The user")->required();
+    return command;
+  };
+  add(*users, "list", "Show them, with their keys", [&] { return server::list_users(arguments.options); });
+  named(add(*users, "add", "Make a user with a first key, which is shown this once",
+            [&] { return server::add_user(arguments.options, arguments.user); }))
+      ->add_option("--email", arguments.user.email, "For grants by e-mail address");
+  named(add(*users, "disable", "Refuse the user's keys until further notice",
+            [&] { return server::enable_user(arguments.options, arguments.user, false); }));
+  named(add(*users, "enable", "Take them again", [&] { return server::enable_user(arguments.options, arguments.user, true); }));
+  named(add(*users, "remove", "Remove the user; what they own stays",
+            [&] { return server::remove_user(arguments.options, arguments.user); }));
+  CLI::App* keys = users->add_subcommand("key", "Add or remove a key of a user");
+  keys->require_subcommand(1);
+  named(add(*keys, "add", "Make a further key, which is shown this once",
+            [&] { return server::add_user_key(arguments.options, arguments.user); }));
+  named(add(*keys, "remove", "Remove a key", [&] { return server::remove_user_key(arguments.options, arguments.user); }))
+      ->add_option("ACCESSKEY", arguments.user.access_key, "The key")
+      ->required();
+  CLI::App* policies = users->add_subcommand("policy", "Put or remove a policy of a user");
+  policies->require_subcommand(1);
+  CLI::App* put = named(add(*policies, "put", "Limit the user to what their policies allow",
+                            [&] { return server::put_user_policy(arguments.options, arguments.user); }));
+  put->add_option("POLICY", arguments.user.policy, "Its name")->required();
+  put->add_option("FILE", arguments.user.file, "The document; - for standard input")->required();
+  named(add(*policies, "remove", "Remove a policy",
+            [&] { return server::remove_user_policy(arguments.options, arguments.user); }))
+      ->add_option("POLICY", arguments.user.policy, "Its name")
+      ->required();
 }
 
 }  // namespace
@@ -102,7 +149,13 @@ int main(int argc, char** argv) {
                           "List what the drives' stripes name, deleted objects too: for a store that lost its metadata");
   check_command->add_option("DRIVE", arguments.store.drives, "Drives of a store that is not running");
 
+  std::vector<std::pair<CLI::App*, Step>> user_steps;
+  add_user_commands(app, arguments, user_steps);
+
   CLI11_PARSE(app, argc, argv);
+  for (const auto& [command, step] : user_steps) {
+    if (command->parsed()) return step();
+  }
   if (version_command->parsed()) {
     fmt::print("granary {}\n", kVersion);
     return 0;

@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include <fmt/format.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #include "server/file_limit.h"
 #include "server/handlers.h"
 #include "server/listener.h"
+#include "server/secrets_key.h"
 #include "server/store_node.h"
 #include "storage/base/log.h"
 
@@ -122,6 +124,7 @@ class Process {
  private:
   bool listen(std::string& why);
   bool listen_admin(std::string& why);
+  bool read_users(std::string& why);
   tcp::endpoint resolve(const std::string& address);
   bool fit_connections(std::string& why);
   void set_up_core(CoreThread& core);
@@ -181,7 +184,7 @@ bool Process::listen(std::string& why) {
 }
 
 bool Process::listen_admin(std::string& why) {
-  admin_service_ = std::make_unique<AdminService>(*store_, metrics_);
+  admin_service_ = std::make_unique<AdminService>(*store_, service_->users(), metrics_);
   const AdminHandle handle = [this](AdminRequest request) { return admin_service_->handle(std::move(request)); };
   AdminServer::Options options;
   options.listen = config_.admin_listen;
@@ -217,6 +220,16 @@ void Process::set_up_core(CoreThread& core) {
       &metrics_.counter("api_slow_clients_cut_total", "Clients cut because they were too slow.");
 }
 
+// On this thread: no core runs yet.
+bool Process::read_users(std::string& why) {
+  asio::io_context context;
+  auto started = asio::co_spawn(context, service_->start(), asio::use_future);
+  context.run();
+  const storage::Result<> result = started.get();
+  if (!result) why = fmt::format("the users in the metadata store cannot be read: {}", result.error().message());
+  return result.has_value();
+}
+
 bool Process::start(std::string& why) {
   raise_file_limit();
   const auto client_calls = [this] {
@@ -235,8 +248,11 @@ bool Process::start(std::string& why) {
   options.lifecycle = config_.lifecycle;
   options.storage_classes = config_.storage_classes;
   options.website_domains = config_.website_domains;
+  options.signature_v2 = config_.signature_v2;
   options.unsafe_anonymous_reads = config_.unsafe_anonymous_reads;
+  if (!load_secrets_key(config_, options.secrets_key, why)) return false;
   service_ = std::make_unique<api::Service>(store_->objects(), storage::system_clock(), std::move(options));
+  if (!read_users(why)) return false;
   s3_ = std::make_unique<S3Handler>(*service_);
   metrics_.gauge_function("api_connections", "Open connections.", {},
                           [this] { return static_cast<double>(connections_.open.load()); });
@@ -334,7 +350,7 @@ void Process::stop() {
 
 }  // namespace
 
-int serve(const Config& config) {
+int serve(Config& config) {
   ::signal(SIGPIPE, SIG_IGN);
   std::string why;
   Process process(config);
@@ -343,6 +359,9 @@ int serve(const Config& config) {
     std::fflush(stderr);
     ::_exit(1);  // nothing is open for writing: leaving at once beats unwinding half a start
   }
+  // The service has them where core dumps do not look.
+  for (api::User& user : config.users) OPENSSL_cleanse(user.secret_key.data(), user.secret_key.size());
+  OPENSSL_cleanse(config.secrets_key.data(), config.secrets_key.size());
   return process.wait_for_signal();
 }
 

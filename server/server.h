@@ -16,7 +16,7 @@ inline constexpr std::chrono::seconds kStopLimit{9};
 inline constexpr std::chrono::milliseconds kGoodbyeLimit{500};
 
 // Runs until a signal ends it. Returns the exit code: 0 after an orderly stop, 1 when the start failed (with one
-// sentence on standard error).
-int serve(const Config& config);
+// sentence on standard error). Wipes the secrets in `config` once they are in use.
+int serve(Config& config);
 
 }  // namespace server

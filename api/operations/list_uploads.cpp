@@ -18,6 +18,11 @@ std::string_view storage_class(const storage::UploadOptions& options) {
   return named.empty() ? std::string_view("STANDARD") : std::string_view(named);
 }
 
+// Whose the object will be.
+std::string_view owner_of_upload(const Call& call, const storage::UploadOptions& options) {
+  return options.controls.owner_id.empty() ? call.bucket->owner_id : options.controls.owner_id;
+}
+
 }  // namespace
 
 Task<Outcome<Response>> list_parts(Call& call) {
@@ -38,7 +43,7 @@ Task<Outcome<Response>> list_parts(Call& call) {
   encoder->element(xml, "Key", call.target.key);
   xml.element("UploadId", *id);
   write_owner(xml, "Initiator", call.options, page->upload.options.initiator_id);
-  write_owner(xml, "Owner", call.options, call.bucket->owner_id);
+  write_owner(xml, "Owner", call.options, owner_of_upload(call, page->upload.options));
   xml.element("StorageClass", storage_class(page->upload.options));
   write_checksum_wish(xml, page->upload.options);
   xml.element("PartNumberMarker", std::uint64_t{*marker});
@@ -95,7 +100,7 @@ Task<Outcome<Response>> list_multipart_uploads(Call& call) {
     encoder->element(xml, "Key", upload.key);
     xml.element("UploadId", upload.upload_id);
     write_owner(xml, "Initiator", call.options, upload.options.initiator_id);
-    write_owner(xml, "Owner", call.options, call.bucket->owner_id);
+    write_owner(xml, "Owner", call.options, owner_of_upload(call, upload.options));
     xml.element("StorageClass", storage_class(upload.options));
     xml.element("Initiated", iso_date(upload.initiated_ms));
     write_checksum_wish(xml, upload.options);

@@ -1,4 +1,5 @@
 // ListObjectVersions.
+#include "api/access/bucket_access.h"
 #include "api/ascii.h"
 #include "api/checksum.h"
 #include "api/http_date.h"
@@ -52,8 +53,7 @@ void write_version(XmlWriter& xml, const Call& call, const ListEncoder& encoder,
     }
     xml.element("Size", info.size);
   }
-  write_owner(xml, "Owner", call.options,
-              info.controls.owner_id.empty() ? call.bucket->owner_id : info.controls.owner_id);
+  write_owner(xml, "Owner", call.options, owner_of(*call.bucket, info));
   if (!info.delete_marker) {
     xml.element("StorageClass", info.attributes.storage_class.empty()
                                     ? std::string_view("STANDARD")

@@ -51,6 +51,8 @@ Outcome<std::string> rename_token(const Call& call, const std::string& source) {
 
 // The conditions on both objects. Errors: PreconditionFailed.
 storage::Result<> judge_rename(const Call& call, const storage::ObjectInfo& source, const storage::ObjectInfo* target) {
+  // Under its new name the object may be open to others: who moves it must be allowed to read it.
+  if (!call.authorizer.check_source(call, *call.bucket, source.key, false, source)) return S3Error::access_denied;
   std::string_view condition;
   if (judge_read(call, "x-amz-rename-source-", source, &condition) != ReadVerdict::proceed) {
     return S3Error::precondition_failed;
@@ -82,6 +84,7 @@ Task<Outcome<Response>> rename_object(Call& call) {
   if (auto plain = check_plain_bucket(call, "RenameObject"); !plain) co_return plain.error();
   auto source = rename_source(call);
   if (!source) co_return source.error();
+  if (auto allowed = call.authorizer.check_removal(call, *source, {}); !allowed) co_return allowed.error();
   auto token = rename_token(call, *source);
   if (!token) co_return token.error();
   storage::RenameRequest request;

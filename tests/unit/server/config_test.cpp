@@ -38,6 +38,7 @@ TEST_F(ConfigTest, EveryKeyIsRead) {
     "locations": ["eu"], "domains": ["s3.x"],
     "drives": ["/d1", {"path": "d{2...3}", "capacity_bytes": 268435456}], "memory_bytes": 536870912, "threads": 3,
     "connections_max": 9, "memory_wait_ms": 700, "slow_client_bytes_per_second": 11, "slow_reader_bytes_per_second": 0, "unsafe_anonymous_reads": true,
+    "secrets_key_file": "s.key", "signature_v2": false,
     "users": [{"name": "n", "id": "i", "email": "e", "access_key": "A", "secret_key": "12345678"}]})"))
       << why_;
   EXPECT_EQ(config_.tls.certificate, directory_.file("c.pem"));  // beside the file
@@ -60,6 +61,8 @@ TEST_F(ConfigTest, EveryKeyIsRead) {
   EXPECT_EQ(config_.slow_client_bytes_per_second, 11u);
   EXPECT_EQ(config_.slow_reader_bytes_per_second, 0u);
   EXPECT_TRUE(config_.unsafe_anonymous_reads);
+  EXPECT_EQ(config_.secrets_key_file, directory_.file("s.key"));
+  EXPECT_FALSE(config_.signature_v2);
 }
 
 TEST_F(ConfigTest, FlagsWinOverTheFile) {
@@ -106,6 +109,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{R"({"drives": ["/d"]})", "no user"},
         Bad{R"({"drives": ["/d", "/d"], "users": [{"access_key": "A", "secret_key": "12345678"}]})", "named twice"},
         Bad{R"({"drives": ["/d{1..3}"]})", "FIRST...LAST"},
+        Bad{R"({"drives": ["/d"], "secrets_key": "c2hvcnQ=", "users": [{"access_key": "A", "secret_key": "12345678"}]})", "32 bytes"},
         Bad{R"({"drives": ["/d"], "users": [{"access_key": "A", "secret_key": "short"}]})", "at least 8"},
         Bad{R"({"drives": ["/d"], "listen": "nowhere", "users": [{"access_key": "A", "secret_key": "12345678"}]})",
             "HOST:PORT"},
