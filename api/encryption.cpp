@@ -188,13 +188,13 @@ Outcome<EncryptionWish> read_encryption(const Call& call) {
 namespace {
 
 // The key that wraps the data key of `envelope`, where it is the store's or a configured one.
-Task<Outcome<SecretKeyPtr>> wrapping_key(Call& call, const Envelope& envelope) {
+Task<Outcome<SecretKeyPtr>> wrapping_key(Keyring& keyring, const Envelope& envelope) {
   if (envelope.kind == EncryptionKind::store) {
-    const auto key = co_await call.keyring->store_key();
+    const auto key = co_await keyring.store_key();
     if (!key) co_return key.error();
     co_return *key;
   }
-  const Keyring::Named named = call.keyring->find(envelope.wrapping_key);
+  const Keyring::Named named = keyring.find(envelope.wrapping_key);
   if (named.key) co_return named.key;
   co_return Failure(S3Error::kms_not_found, "Invalid keyId '" + envelope.key_id + "'");
 }
@@ -207,13 +207,17 @@ Failure damaged_envelope() {
 }  // namespace
 
 Task<Outcome<Sealing>> make_sealing(Call& call, EncryptionWish wish) {
+  co_return co_await make_sealing(*call.keyring, std::move(wish));
+}
+
+Task<Outcome<Sealing>> make_sealing(Keyring& keyring, EncryptionWish wish) {
   Sealing sealing;
   if (wish.envelope.kind == EncryptionKind::none) co_return sealing;
   SecretKeyPtr wrapping;
   if (wish.customer) {
     wrapping = wish.customer->key;
   } else {
-    auto found = co_await wrapping_key(call, wish.envelope);
+    auto found = co_await wrapping_key(keyring, wish.envelope);
     if (!found) co_return found.error();
     wrapping = std::move(*found);
   }
@@ -242,7 +246,7 @@ Task<Outcome<SecretKeyPtr>> open_key(Call& call, std::string text, std::string_v
     }
     wrapping = (*customer)->key;
   } else {
-    auto found = co_await wrapping_key(call, *envelope);
+    auto found = co_await wrapping_key(*call.keyring, *envelope);
     if (!found) co_return found.error();
     wrapping = std::move(*found);
   }

@@ -44,6 +44,7 @@ struct Sealing {
 };
 
 Task<Outcome<Sealing>> make_sealing(Call& call, EncryptionWish wish);
+Task<Outcome<Sealing>> make_sealing(Keyring& keyring, EncryptionWish wish);
 // That of a part of an upload, whose request must spell the upload's key if that is a client's.
 Task<Outcome<Sealing>> part_sealing(Call& call, std::string upload_envelope);
 

@@ -73,6 +73,9 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
      "Default retention period must be a positive integer value."},
     {invalid_storage_class, "InvalidStorageClass", 400, "The storage class that you specified is not valid."},
     {invalid_tag, "InvalidTag", 400, "The tag set that you provided is not valid."},
+    {invalid_target_bucket_for_logging, "InvalidTargetBucketForLogging", 400,
+     "The target bucket for logging does not exist, is not owned by you, or does not have the appropriate grants for "
+     "the log-delivery group."},
     {invalid_token, "InvalidToken", 400, "The provided token is malformed or otherwise not valid."},
     {invalid_uri, "InvalidURI", 400, "The specified URI could not be parsed."},
     {invalid_write_offset, "InvalidWriteOffset", 400,

@@ -51,6 +51,7 @@ enum class S3Error {
   invalid_retention_period,
   invalid_storage_class,
   invalid_tag,
+  invalid_target_bucket_for_logging,
   invalid_token,
   invalid_uri,
   invalid_write_offset,

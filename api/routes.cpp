@@ -57,7 +57,7 @@ constexpr Route kRoutes[] = {
     {.method = "PUT", .scope = Scope::bucket, .sub_resource = "website", .operation = "PutBucketWebsite", .handler = put_bucket_website},
     {.method = "DELETE", .scope = Scope::bucket, .sub_resource = "website", .operation = "DeleteBucketWebsite", .handler = delete_bucket_website},
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "replication", .operation = "GetBucketReplication", .handler = get_unconfigured},
-    {.method = "GET", .scope = Scope::bucket, .sub_resource = "logging", .operation = "GetBucketLogging", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "logging", .operation = "GetBucketLogging", .handler = get_bucket_logging},
     {.method = "PUT", .scope = Scope::bucket, .sub_resource = "logging", .operation = "PutBucketLogging", .handler = put_bucket_logging},
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "notification", .operation = "GetBucketNotificationConfiguration", .handler = get_unconfigured},
     {.method = "PUT", .scope = Scope::bucket, .sub_resource = "notification", .operation = "PutBucketNotificationConfiguration", .handler = put_bucket_notification},

@@ -86,6 +86,7 @@ struct Service::State {
   Keyring keyring;
   BucketSettings settings;
   LifecycleRunner lifecycle;
+  AccessLog access_log;
 
   State(storage::ObjectStore& object_store, storage::Clock& service_clock, ServiceOptions given)
       : store(object_store),
@@ -98,7 +99,8 @@ struct Service::State {
         authenticator(clock, users, {options.region, options.locations, options.signature_v2, &sessions}),
         authorizer(users),
         keyring(store, options.encryption),
-        lifecycle(store, clock, options.lifecycle, settings) {
+        lifecycle(store, clock, options.lifecycle, settings),
+        access_log(store, clock, keyring) {
     options.directory = &users;
     wipe(options.secrets_key.data(), options.secrets_key.size());
     options.secrets_key.clear();
@@ -112,6 +114,7 @@ struct Service::State {
   Task<> add_cors(const Call& call, Response& response);
   Task<Outcome<Response>> run(Call& call);
   bool reads_for_benchmark(const Call& call) const;
+  void log_access(const Call& call, const Response& response, std::string_view error, std::int64_t began_ns);
   // Of a website host.
   Task<Outcome<Response>> read_for_site(const Request& request, HttpBody& body, storage::BucketInfoPtr bucket,
                                         std::string key);
@@ -266,6 +269,17 @@ Task<Outcome<Response>> Service::State::run(Call& call) {
   co_return response;
 }
 
+// Of a bucket with logging; what failed before its bucket was known is not logged.
+void Service::State::log_access(const Call& call, const Response& response, std::string_view error,
+                                std::int64_t began_ns) {
+  if (!call.bucket || call.route == nullptr || call.bucket->settings.empty()) return;
+  const auto target = settings.logging.get(*call.bucket);
+  if (!target) return;
+  const std::int64_t took_ms = (clock.monotonic_ns() - began_ns) / 1'000'000;
+  access_log.add(*call.bucket, *target, options.region,
+                 access_log_line(call, response, error, clock.wall_ms(), took_ms));
+}
+
 Task<Outcome<Response>> Service::State::read_for_site(const Request& request, HttpBody& body,
                                                       storage::BucketInfoPtr bucket, std::string key) {
   Call call{request, body, store, clock, options, authorizer, {}, {}, nullptr, {}};
@@ -316,6 +330,8 @@ Service::Service(storage::ObjectStore& store, storage::Clock& clock, ServiceOpti
     : state_(std::make_unique<State>(store, clock, std::move(options))) {}
 Service::~Service() = default;
 
+Task<> Service::flush_access_logs() { co_await state_->access_log.flush(); }
+
 Task<> Service::run_lifecycle() { co_await state_->lifecycle.run_once(); }
 
 Task<storage::Result<>> Service::start() { return state_->registry.load(); }
@@ -339,6 +355,7 @@ Task<Response> Service::handle(const Request& request, HttpBody& body) {
       co_return std::move(*answer);
     }
   }
+  const std::int64_t began_ns = state_->clock.monotonic_ns();
   std::optional<Outcome<Response>> ready;
   if (auto admitted = state_->admit(call); !admitted) {
     ready = admitted.error();
@@ -362,6 +379,7 @@ Task<Response> Service::handle(const Request& request, HttpBody& body) {
     }
     response = error_response(request, failure);
   }
+  state_->log_access(call, response, outcome ? std::string_view() : error_row(outcome.error().error()).code, began_ns);
   if (request.method != "OPTIONS" && request.header("origin")) co_await state_->add_cors(call, response);
   response.operation = call.route != nullptr ? call.route->operation : "Unknown";
   if (request.method == "OPTIONS") response.operation = "Preflight";

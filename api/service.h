@@ -126,6 +126,9 @@ class Service {
   // One round of what lifecycle rules say is due, in all buckets. One task at a time, apart from the requests; the caller
   // decides how often (LifecycleOptions::scan_seconds).
   Task<> run_lifecycle();
+
+  // Writes the access logs that have been gathered. One task at a time; the caller decides how often.
+  Task<> flush_access_logs();
   // The users of the metadata store, for the operator. Lives as the Service.
   UserRegistry& users();
 

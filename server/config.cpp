@@ -190,6 +190,7 @@ void read_file(const std::string& file, Config& config) {
                       {{"day_seconds", [&](const json& w, const std::string& n) { config.lifecycle.day_seconds = small_number_of(w, n); }},
                        {"scan_seconds", [&](const json& w, const std::string& n) { config.lifecycle.scan_seconds = small_number_of(w, n); }}});
         }},
+       {"access_log_seconds", [&](const json& v, const std::string& n) { config.access_log_seconds = small_number_of(v, n); }},
        {"website_domains", [&](const json& v, const std::string& n) { config.website_domains = texts_of(v, n); }},
        {"storage_classes", [&](const json& v, const std::string& n) { config.storage_classes = texts_of(v, n); }},
        {"encryption", [&](const json& v, const std::string&) { read_encryption(v, config.encryption); }},
@@ -291,6 +292,9 @@ void check(const Config& config, bool serving) {
   }
   if (config.lifecycle.scan_seconds == 0 || config.lifecycle.scan_seconds > kDaySeconds) {
     throw ConfigError("the scan_seconds of \"lifecycle\" must be from 1 to 86400");
+  }
+  if (config.access_log_seconds == 0 || config.access_log_seconds > kDaySeconds) {
+    throw ConfigError("access_log_seconds must be from 1 to 86400");
   }
   for (const std::string& name : config.storage_classes) {
     if (name.empty() || name.size() > 64 || name == "STANDARD") {

@@ -52,6 +52,7 @@ struct Config {
   std::uint64_t slow_reader_bytes_per_second = 4 * 1024;
   UpkeepConfig upkeep;
   api::LifecycleOptions lifecycle;
+  std::uint32_t access_log_seconds = 300;    // how often access logs are written into their target buckets
   std::vector<std::string> storage_classes;  // beside those of AWS
   std::vector<std::string> website_domains;  // websites answer on BUCKET.domain
   api::EncryptionOptions encryption;  // "keys": id to the base64 of 32 bytes

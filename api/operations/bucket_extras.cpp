@@ -1,5 +1,6 @@
-// Request payment, transfer acceleration, logging and notifications: what can be said of them here. Logs and notifications are
-// not delivered, so only their absence can be configured.
+// Request payment, transfer acceleration, logging and notifications: what can be said of them here. Notifications are not
+// delivered, so only their absence can be configured.
+#include "api/access_log.h"
 #include "api/operations/operations.h"
 #include "api/operations/settings.h"
 #include "api/xml_writer.h"
@@ -68,8 +69,27 @@ Task<Outcome<Response>> put_accelerate_configuration(Call& call) {
   co_return co_await store_setting(call, std::string(kAccelerateSetting), std::move(*status), 200);
 }
 
+Task<Outcome<Response>> get_bucket_logging(Call& call) {
+  const auto text = find_setting(call, kLoggingSetting);
+  if (text) co_return document_response(*text);
+  co_return one_element("BucketLoggingStatus", {}, {});
+}
+
 Task<Outcome<Response>> put_bucket_logging(Call& call) {
-  co_return co_await put_nothing(call, "BucketLoggingStatus");
+  const auto document = co_await read_setting_body(call, "BucketLoggingStatus");
+  if (!document) co_return document.error();
+  if (document->children.empty()) {
+    co_return co_await store_setting(call, std::string(kLoggingSetting), std::nullopt, 200);
+  }
+  const auto target = parse_logging(*document);
+  if (!target) co_return target.error();
+  const auto bucket = co_await call.store.bucket(target->bucket);
+  const bool missing = !bucket && bucket.error() == storage::Errc::bucket_not_found;
+  if (!bucket && !missing) co_return bucket.error();
+  if (missing || !is_bucket_name(target->bucket) || (*bucket)->owner_id != call.bucket->owner_id) {
+    co_return Failure(S3Error::invalid_target_bucket_for_logging).with("TargetBucket", target->bucket);
+  }
+  co_return co_await store_setting(call, std::string(kLoggingSetting), document_text(*document), 200);
 }
 
 Task<Outcome<Response>> put_bucket_notification(Call& call) {

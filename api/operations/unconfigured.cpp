@@ -24,7 +24,6 @@ struct Document {
 };
 
 constexpr Document kDocuments[] = {
-    {"logging", "BucketLoggingStatus", "", ""},
     {"notification", "NotificationConfiguration", "", ""},
 };
 

@@ -1,4 +1,5 @@
 // Websites on their hosts, request payment, and configurations that can only be absent.
+#include "tests/support/run_task.h"
 #include "tests/unit/api/service_fixture.h"
 
 namespace {
@@ -123,6 +124,41 @@ TEST_F(WebsiteTest, WhoAsksPays) {
   EXPECT_EQ(send(TestRequest("GET", "/site/k")).status, 200u);
 }
 
+TEST_F(WebsiteTest, AccessLogs) {
+  const auto logging = [&](const std::string& bucket, const std::string& more = {}) {
+    return call("PUT", "/site?logging",
+                "<BucketLoggingStatus><LoggingEnabled><TargetBucket>" + bucket +
+                    "</TargetBucket><TargetPrefix>logs/</TargetPrefix>" + more + "</LoggingEnabled></BucketLoggingStatus>");
+  };
+  EXPECT_EQ(logging("nowhere").code(), "InvalidTargetBucketForLogging");
+  ASSERT_EQ(call_as(alt_user(), TestRequest("PUT", "/strange")).status, 200u);
+  EXPECT_EQ(logging("strange").code(), "InvalidTargetBucketForLogging");
+  EXPECT_EQ(call("PUT", "/site?logging", "<BucketLoggingStatus><LoggingEnabled/></BucketLoggingStatus>").code(), "MalformedXML");
+  ASSERT_EQ(call("PUT", "/target").status, 200u);
+  EXPECT_EQ(logging("target", "<Other/>").code(), "MalformedXML");
+  ASSERT_EQ(logging("target").status, 200u);
+  EXPECT_EQ(call("GET", "/site?logging").element("TargetBucket"), "target");
+  put("/site/a%20b", "hello");
+  EXPECT_EQ(call("GET", "/site/a%20b").body, "hello");
+  TestRequest forged("GET", "/site/none");
+  forged.set("user-agent", "x\" 200 forged");
+  EXPECT_EQ(send(forged).status, 404u);
+  tests::run_task(context_, service_->flush_access_logs());
+  const Reply list = call("GET", "/target?prefix=logs/2013-05-24-00-00-00-");
+  ASSERT_EQ(list.count("<Key>"), 1u);
+  const std::string log = call("GET", "/target/" + list.element("Key")).body;
+  EXPECT_NE(log.find("main-id site [24/May/2013:00:00:00 +0000] - main-id 0123456789ABCDEF REST.PUT.OBJECT a%20b \"PUT /site/a%20b HTTP/1.1\" 200"),
+            std::string::npos)
+      << log;
+  EXPECT_NE(log.find("REST.GET.OBJECT a%20b \"GET /site/a%20b HTTP/1.1\" 200 - 5 5 "), std::string::npos) << log;
+  EXPECT_NE(log.find(" 404 NoSuchKey "), std::string::npos) << log;
+  EXPECT_NE(log.find("\"x\\x22 200 forged\""), std::string::npos) << log;
+  tests::run_task(context_, service_->flush_access_logs());
+  EXPECT_EQ(call("GET", "/target?prefix=logs/").count("<Key>"), 1u) << "nothing is written for nothing";
+  EXPECT_EQ(call("PUT", "/site?logging", "<BucketLoggingStatus/>").status, 200u);
+  EXPECT_EQ(call("GET", "/site?logging").count("TargetBucket"), 0u);
+}
+
 TEST_F(WebsiteTest, AccelerationLoggingAndNotifications) {
   const auto status = [&](const std::string& text) {
     return call("PUT", "/site?accelerate", "<AccelerateConfiguration><Status>" + text + "</Status></AccelerateConfiguration>");
@@ -131,7 +167,6 @@ TEST_F(WebsiteTest, AccelerationLoggingAndNotifications) {
   EXPECT_EQ(status("Enabled").status, 200u);
   EXPECT_EQ(call("GET", "/site?accelerate").element("Status"), "Enabled");
   EXPECT_EQ(call("PUT", "/site?logging", "<BucketLoggingStatus/>").status, 200u);
-  EXPECT_EQ(call("PUT", "/site?logging", "<BucketLoggingStatus><LoggingEnabled/></BucketLoggingStatus>").code(), "NotImplemented");
   EXPECT_EQ(call("PUT", "/site?notification", "<NotificationConfiguration/>").status, 200u);
   EXPECT_EQ(call("PUT", "/site?notification", "<NotificationConfiguration><QueueConfiguration/></NotificationConfiguration>").code(),
             "NotImplemented");
