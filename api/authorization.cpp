@@ -9,6 +9,7 @@
 #include "api/ascii.h"
 #include "api/call.h"
 #include "api/encoding.h"
+#include "api/limits.h"
 #include "api/operations/operations.h"
 #include "api/user_directory.h"
 #include "storage/base/log.h"
@@ -303,6 +304,17 @@ Task<Outcome<>> Authorizer::authorize_object(Call& call, AccessWish wish) const 
   co_return denied();
 }
 
+// Who began an upload may look at it and give it up.
+Task<Outcome<>> Authorizer::authorize_initiator(Call& call) const {
+  const Principal* const principal = call.principal();
+  if (principal == nullptr || principal->restricted() || principal->session_policy != nullptr) co_return denied();
+  const std::string id(call.target.parameter("uploadId").value_or(""));
+  if (id.empty() || id.size() > kUploadIdBytesMax) co_return denied();
+  const auto upload = co_await call.store.upload(call.object_key(), id);
+  if (!upload || upload->options.initiator_id != principal->id) co_return denied();
+  co_return done();
+}
+
 Task<Outcome<>> Authorizer::authorize(Call& call) const {
   if (!call.route->needs_bucket) co_return authorize_service(call);
   const AccessWish wish = wish_of(call);
@@ -318,6 +330,10 @@ Task<Outcome<>> Authorizer::authorize(Call& call) const {
       co_return done();
     }
     co_return co_await authorize_object(call, wish);
+  }
+  const bool refused = decision.judgement.verdict == Verdict::deny;
+  if (!refused && (wish.action == Action::abort_multipart_upload || wish.action == Action::list_multipart_upload_parts)) {
+    co_return co_await authorize_initiator(call);
   }
   // A policy may allow some keys of many: each is decided when its name is known.
   if (call.route->handler == &delete_objects && could_be_allowed(call, wish)) co_return done();

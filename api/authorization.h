@@ -78,6 +78,7 @@ class Authorizer {
   Decision decide_by_right(const Call& call, const AccessWish& wish, const Policy* policy, const Judgement& by_bucket) const;
   Outcome<> check(const Call& call, const AccessWish& wish) const;
   storage::Task<Outcome<>> authorize_object(Call& call, AccessWish wish) const;
+  storage::Task<Outcome<>> authorize_initiator(Call& call) const;
   Outcome<> authorize_service(const Call& call) const;
   Outcome<> check_extras(const Call& call, const Decision& decision) const;
   bool may_list(const Call& call, const storage::BucketInfo& bucket) const;

@@ -71,10 +71,4 @@ Outcome<std::optional<std::uint32_t>> part_number_parameter(const Call& call) {
   return std::optional<std::uint32_t>(static_cast<std::uint32_t>(*number));
 }
 
-Outcome<> check_version(const Call& call) {
-  const auto version = call.target.parameter("versionId");
-  if (!version || *version == "null") return done();
-  return Failure(S3Error::no_such_version).with("Key", call.target.key).with("VersionId", *version);
-}
-
 }  // namespace api

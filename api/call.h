@@ -73,9 +73,6 @@ Outcome<std::uint32_t> number_parameter(const Call& call, std::string_view name,
 // ?partNumber: 1..10,000, nullopt when absent. Errors: InvalidArgument.
 Outcome<std::optional<std::uint32_t>> part_number_parameter(const Call& call);
 
-// ?versionId, which names the null version or nothing in buckets without versioning. Errors: NoSuchVersion.
-Outcome<> check_version(const Call& call);
-
 Failure invalid_argument(std::string_view name, std::string_view value, std::string message = {});
 
 }  // namespace api

@@ -193,9 +193,8 @@ Task<Result<>> ObjectStore::State::release_version(VersionEdit& edit, keys::Buck
                                               edit.change);
     if (!released) co_return released.error();
   } else if (version.has_extent()) {
-    const std::string row = older ? keys::version(bucket, key, version.number()) : keys::head(bucket, key);
     if (older) edit.transaction.remove(keys::older_inline(blob_id(version.blob_id())));
-    edit.change.died.emplace_back(row, decode(version.extent()));
+    edit.change.died.emplace_back(keys::head(bucket, key), decode(version.extent()));
   }
   co_return success();
 }

@@ -37,6 +37,7 @@ Task<Result<BucketRecordPtr>> ObjectStore::State::find_bucket(std::string name) 
 }
 
 Task<Result<>> ObjectStore::create_bucket(BucketInfo bucket) {
+  if (bucket.object_lock && bucket.versioning != Versioning::enabled) co_return Errc::invalid_argument;
   for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
     auto existing = co_await state_->find_bucket(bucket.name);
     if (existing) co_return Errc::bucket_exists;

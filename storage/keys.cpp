@@ -184,6 +184,9 @@ std::string versions_of(BucketId bucket, std::string_view key) {
   return row;
 }
 
+// Both kinds of rows begin alike: type, bucket, key.
+std::string versions_of_head(std::string_view head_row) { return typed(kVersion).append(head_row.substr(1)); }
+
 bool is_version(std::string_view key) { return !key.empty() && key.front() == kVersion; }
 
 std::optional<VersionKey> version_parts_of(std::string_view key) {
@@ -194,6 +197,27 @@ std::optional<VersionKey> version_parts_of(std::string_view key) {
   if (!object) return std::nullopt;
   const auto number = take_u64(key);
   if (!number || !key.empty()) return std::nullopt;
+  return VersionKey{*bucket, std::move(*object), ~*number};
+}
+
+std::string head_of(const VersionKey& version) { return head(version.bucket, version.key); }
+
+std::string within_key(const VersionKey& version) {
+  std::string place = head_of(version);
+  place += '\0';  // sorts behind the head, and before the head of any other key
+  append_u64(place, ~version.number);
+  return place;
+}
+
+std::optional<VersionKey> within_key_parts(std::string_view place) {
+  if (!take_type(place, kHead)) return std::nullopt;
+  const auto bucket = take_u64(place);
+  if (!bucket) return std::nullopt;
+  auto object = take_text(place);
+  if (!object || place.size() != 1 + sizeof(std::uint64_t)) return std::nullopt;
+  place.remove_prefix(1);
+  const auto number = take_u64(place);
+  if (!number) return std::nullopt;
   return VersionKey{*bucket, std::move(*object), ~*number};
 }
 

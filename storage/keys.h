@@ -42,6 +42,7 @@ std::string version(BucketId bucket, std::string_view key, std::uint64_t number)
 std::string versions_prefix();                                             // of all buckets
 std::string versions_prefix(BucketId bucket, std::string_view key_prefix);  // of keys that begin so
 std::string versions_of(BucketId bucket, std::string_view key);             // of exactly this key
+std::string versions_of_head(std::string_view head_row);                    // of the key of that row
 bool is_version(std::string_view key);
 struct VersionKey {
   BucketId bucket;
@@ -49,6 +50,10 @@ struct VersionKey {
   std::uint64_t number;
 };
 std::optional<VersionKey> version_parts_of(std::string_view key);
+std::string head_of(const VersionKey& version);
+// A place between the head of a key and that of the next one, for walks that stop among the older versions of one key.
+std::string within_key(const VersionKey& version);
+std::optional<VersionKey> within_key_parts(std::string_view place);
 // Which older version holds the inline body of this blob.
 std::string older_inline(const segment::BlobId& blob);
 

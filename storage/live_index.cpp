@@ -47,7 +47,7 @@ Task<Result<std::optional<StoreLiveIndex::InlineHolder>>> StoreLiveIndex::inline
   }
   const std::string row_key = keys::head((*found)->id, key);
   metadata::Revision seen = 0;
-  while (true) {
+  for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
     auto record = co_await look_at_head(state_, row_key, key);
     if (!record) {
       if (record.error() == Errc::not_found) co_return std::nullopt;
@@ -67,6 +67,7 @@ Task<Result<std::optional<StoreLiveIndex::InlineHolder>>> StoreLiveIndex::inline
     if ((*record)->revision == seen) co_return std::nullopt;
     seen = (*record)->revision;
   }
+  co_return Errc::conflict;  // the key is written all the time: nothing can be said now
 }
 
 Task<Result<std::optional<StoreLiveIndex::InlineHolder>>> StoreLiveIndex::older_holder(keys::BucketId bucket, std::string key,
@@ -156,7 +157,7 @@ bool StoreLiveIndex::move_inline(Batch& batch, const std::string& row, records::
     }
     changed = true;
     batch.moved.push_back(index);
-    std::string holder_row = row;
+    std::string holder_row = lock_of(row);
     if (move.to.size() == 1) {
       *version.mutable_extent() = encode(move.to.front());
     } else {
@@ -171,7 +172,7 @@ bool StoreLiveIndex::move_inline(Batch& batch, const std::string& row, records::
       batch.transaction.put(keys::blob_reference(move.piece.name.blob, version_holder(version)), std::string());
       if (keys::is_version(row)) batch.transaction.remove(keys::older_inline(move.piece.name.blob));
     }
-    batch.change.died.emplace_back(row, move.piece.extent);
+    batch.change.died.emplace_back(lock_of(row), move.piece.extent);
     for (const segment::Extent& extent : move.to) batch.change.born.emplace_back(holder_row, extent);
   }
   return changed;
@@ -322,7 +323,24 @@ Task<Result<std::vector<MoveOutcome>>> StoreLiveIndex::move(std::vector<Move> mo
       if (*committed == Committed::done) break;
     }
   }
+  for (std::size_t i = 0; i < moves.size(); ++i) {
+    if (outcomes[i] != MoveOutcome::gone) continue;
+    auto outcome = co_await gone_or_elsewhere(moves[i].piece);
+    if (!outcome) co_return outcome.error();
+    outcomes[i] = *outcome;
+  }
   co_return outcomes;
+}
+
+// A version that is pushed down or comes back takes its extent to another row; so does one that is renamed or appended to,
+// into a blob's row. Never the other way from there: first the versions are asked, then the blob.
+Task<Result<MoveOutcome>> StoreLiveIndex::gone_or_elsewhere(LivePiece piece) {
+  auto holder = co_await inline_holder(piece.name.bucket, piece.name.key, piece.name.blob);
+  if (!holder) co_return holder.error();
+  if (*holder && same_place((*holder)->extent, piece.extent)) co_return MoveOutcome::contended;
+  auto chunk = co_await chunk_holder(piece.name, piece.extent);
+  if (!chunk) co_return chunk.error();
+  co_return *chunk ? MoveOutcome::contended : MoveOutcome::gone;
 }
 
 namespace {
@@ -333,24 +351,21 @@ void add_inline(upkeep::LiveIndex::Page& page, const records::Version& version, 
   page.holders.push_back("object " + key.value_or(std::string()));
 }
 
-// Adds what one row of any of the walked kinds holds.
-Result<> add_extents(upkeep::LiveIndex::Page& page, const metadata::Entry& entry) {
-  if (keys::is_head(entry.key)) {
-    records::Head row;
-    Result<> parsed = parse(entry.value, row);
-    if (!parsed) return parsed;
-    add_inline(page, row.current(), keys::head_object(entry.key));
-    return success();
-  }
-  if (keys::is_version(entry.key)) {
-    records::OlderVersion row;
-    Result<> parsed = parse(entry.value, row);
-    if (!parsed) return parsed;
-    auto name = keys::version_parts_of(entry.key);
-    if (!name) return Errc::corrupt_record;
-    add_inline(page, row.version(), std::move(name->key));
-    return success();
-  }
+Result<> add_head_row(upkeep::LiveIndex::Page& page, const metadata::Entry& entry) {
+  records::Head row;
+  Result<> parsed = parse(entry.value, row);
+  if (parsed) add_inline(page, row.current(), keys::head_object(entry.key));
+  return parsed;
+}
+
+Result<> add_older_row(upkeep::LiveIndex::Page& page, const metadata::Entry& entry, const std::string& key) {
+  records::OlderVersion row;
+  Result<> parsed = parse(entry.value, row);
+  if (parsed) add_inline(page, row.version(), key);
+  return parsed;
+}
+
+Result<> add_chunk_row(upkeep::LiveIndex::Page& page, const metadata::Entry& entry) {
   records::BlobChunk row;
   Result<> parsed = parse(entry.value, row);
   if (!parsed) return parsed;
@@ -363,22 +378,97 @@ Result<> add_extents(upkeep::LiveIndex::Page& page, const metadata::Entry& entry
 
 }  // namespace
 
-// Heads, blobs' chunks, older versions: in the order of their keys.
+// Versions of keys first, then blobs' chunks: a body may become a blob meanwhile, never a blob something else. A head and the
+// older versions of its key are looked at together, at one point in time: extents go to and fro between them.
 Task<Result<StoreLiveIndex::Page>> StoreLiveIndex::walk(std::string cursor, std::uint32_t rows_max) {
-  const std::string prefixes[] = {keys::heads_prefix(), keys::blob_chunks_prefix(), keys::versions_prefix()};
-  std::size_t kind = 0;
-  while (kind + 1 < std::size(prefixes) && cursor >= prefixes[kind + 1]) ++kind;
-  metadata::KeyRange range = metadata::prefix_range(prefixes[kind]);
+  const metadata::KeyRange chunks = metadata::prefix_range(keys::blob_chunks_prefix());
+  rows_max = std::clamp(rows_max, 1U, metadata::kMaxPageEntries);
+  if (cursor < chunks.begin) {
+    auto within = keys::within_key_parts(cursor);
+    auto page = within ? co_await walk_within(std::move(*within), rows_max)
+                       : co_await walk_keys(std::move(cursor), rows_max);
+    if (page && !page->next) page->next = chunks.begin;
+    co_return page;
+  }
+  metadata::KeyRange range = chunks;
   range.begin = std::max(range.begin, cursor);
-  auto rows = co_await state_.metadata.scan(range, std::clamp(rows_max, 1U, metadata::kMaxPageEntries));
+  auto rows = co_await state_.metadata.scan(range, rows_max);
   if (!rows) co_return rows.error();
   Page page;
   for (const metadata::Entry& entry : rows->entries) {
-    Result<> added = add_extents(page, entry);
+    Result<> added = add_chunk_row(page, entry);
     if (!added) co_return added.error();
   }
   page.next = std::move(rows->next);
-  if (!page.next && kind + 1 < std::size(prefixes)) page.next = prefixes[kind + 1];
+  co_return page;
+}
+
+Task<Result<StoreLiveIndex::Page>> StoreLiveIndex::walk_keys(std::string cursor, std::uint32_t rows_max) {
+  Page page;
+  auto snapshot = co_await state_.metadata.snapshot();
+  if (!snapshot) co_return snapshot.error();
+  metadata::KeyRange range = metadata::prefix_range(keys::heads_prefix());
+  range.begin = std::max(range.begin, cursor);
+  auto heads = co_await (*snapshot)->scan(range, rows_max);
+  if (!heads) co_return heads.error();
+  page.next = std::move(heads->next);
+  if (heads->entries.empty()) co_return page;
+
+  metadata::KeyRange older;
+  older.begin = keys::versions_of_head(heads->entries.front().key);
+  older.end = metadata::prefix_range(keys::versions_of_head(heads->entries.back().key)).end;
+  auto rows = co_await (*snapshot)->scan(older, rows_max);
+  if (!rows) co_return rows.error();
+  std::string last_head = heads->entries.back().key;
+  for (const metadata::Entry& entry : rows->entries) {
+    auto version = keys::version_parts_of(entry.key);
+    if (!version) co_return Errc::corrupt_record;
+    Result<> added = add_older_row(page, entry, version->key);
+    if (!added) co_return added.error();
+    if (!rows->next || &entry != &rows->entries.back()) continue;
+    // The page ends among the older versions of this key.
+    last_head = keys::head_of(*version);
+    --version->number;
+    page.next = keys::within_key(*version);
+  }
+  for (const metadata::Entry& entry : heads->entries) {
+    if (entry.key > last_head) break;
+    Result<> added = add_head_row(page, entry);
+    if (!added) co_return added.error();
+  }
+  co_return page;
+}
+
+// Versions of one key with numbers up to `from`. One of them may have become the current one since the last page.
+Task<Result<StoreLiveIndex::Page>> StoreLiveIndex::walk_within(keys::VersionKey from, std::uint32_t rows_max) {
+  Page page;
+  const std::string head_row = keys::head_of(from);
+  page.next = keys::within_key({from.bucket, from.key, 0}) + '\0';  // behind the last of them
+  auto snapshot = co_await state_.metadata.snapshot();
+  if (!snapshot) co_return snapshot.error();
+  auto entry = co_await (*snapshot)->get(head_row);
+  if (!entry) {
+    if (entry.error() == Errc::not_found) co_return page;
+    co_return entry.error();
+  }
+  records::Head head;
+  Result<> parsed = parse(entry->value, head);
+  if (!parsed) co_return parsed.error();
+  if (head.current().number() <= from.number) add_inline(page, head.current(), from.key);
+  metadata::KeyRange older = metadata::prefix_range(keys::versions_of(from.bucket, from.key));
+  older.begin = keys::version(from.bucket, from.key, from.number);
+  auto rows = co_await (*snapshot)->scan(older, rows_max);
+  if (!rows) co_return rows.error();
+  for (const metadata::Entry& row : rows->entries) {
+    Result<> added = add_older_row(page, row, from.key);
+    if (!added) co_return added.error();
+  }
+  if (rows->next) {
+    auto last = keys::version_parts_of(rows->entries.back().key);
+    if (!last) co_return Errc::corrupt_record;
+    --last->number;
+    page.next = keys::within_key(*last);
+  }
   co_return page;
 }
 

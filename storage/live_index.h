@@ -54,6 +54,11 @@ class StoreLiveIndex final : public upkeep::LiveIndex {
                     const std::vector<upkeep::Move>& moves, Outcomes& outcomes);
   Result<> add_older(Batch& batch, const metadata::Entry& entry, const Indices& indices,
                      const std::vector<upkeep::Move>& moves, Outcomes& outcomes);
+  // Whether a record names the piece at this place, in whichever row by now.
+  Task<Result<upkeep::MoveOutcome>> gone_or_elsewhere(upkeep::LivePiece piece);
+  // Heads with the older versions of their keys.
+  Task<Result<Page>> walk_keys(std::string cursor, std::uint32_t rows_max);
+  Task<Result<Page>> walk_within(keys::VersionKey from, std::uint32_t rows_max);
   // Carries out the one move that names the version's extent, if any does; whether one did.
   bool move_inline(Batch& batch, const std::string& row, records::Version& version, const Indices& indices,
                    const std::vector<upkeep::Move>& moves, Outcomes& outcomes);

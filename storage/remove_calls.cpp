@@ -1,5 +1,6 @@
 // ObjectStore: removals, one by one and many at once.
 #include <iterator>
+#include <numeric>
 #include <utility>
 
 #include "storage/object_store_state.h"
@@ -222,32 +223,45 @@ Task<std::vector<Result<Removed>>> ObjectStore::remove_many(std::string bucket_n
     results.assign(requests.size(), bucket.error());
     co_return results;
   }
+  std::map<std::string, std::size_t> of_key;  // how many requests a key has
+  for (const RemoveRequest& request : requests) ++of_key[request.key];
+  std::vector<std::size_t> pass(requests.size());
+  std::iota(pass.begin(), pass.end(), std::size_t{0});
+  std::vector<std::size_t> later;
   std::vector<std::size_t> alone;
   std::set<std::string> left;  // keys with a request that goes alone: what follows must follow it
   RemoveBatch batch(*state_, *bucket, results);
-  for (std::size_t i = 0; i < requests.size(); ++i) {
-    const std::string row_key = keys::head((*bucket)->id, requests[i].key);
-    if (left.contains(row_key)) {
-      alone.push_back(i);
-      continue;
+  for (bool first = true; !pass.empty(); first = false) {
+    for (const std::size_t i : pass) {
+      const RemoveRequest& request = requests[i];
+      if (left.contains(request.key)) {
+        alone.push_back(i);
+        continue;
+      }
+      auto plan = co_await plan_remove(*state_, *bucket, request);
+      if (!plan && plan.error() != Errc::conflict) {
+        results[i] = plan.error();
+        continue;
+      }
+      if (plan && plan->nothing) {
+        results[i] = plan->removed;
+        continue;
+      }
+      // Of a key whose versions all go, the current one goes last: else each of the others would come back first.
+      if (first && plan && plan->writes_head && !request.version_id.empty() && of_key[request.key] > 1) {
+        later.push_back(i);
+        continue;
+      }
+      if (!plan || !batch.add(i, keys::head((*bucket)->id, request.key), *plan)) {
+        left.insert(request.key);
+        alone.push_back(i);
+        continue;
+      }
+      if (batch.full()) co_await batch.commit(alone);
     }
-    auto plan = co_await plan_remove(*state_, *bucket, requests[i]);
-    if (!plan && plan.error() != Errc::conflict) {
-      results[i] = plan.error();
-      continue;
-    }
-    if (plan && plan->nothing) {
-      results[i] = plan->removed;
-      continue;
-    }
-    if (!plan || !batch.add(i, row_key, *plan)) {
-      left.insert(row_key);
-      alone.push_back(i);
-      continue;
-    }
-    if (batch.full()) co_await batch.commit(alone);
+    co_await batch.commit(alone);
+    pass = std::exchange(later, {});
   }
-  co_await batch.commit(alone);
   for (const std::size_t i : alone) {
     results[i] = co_await remove(bucket_name, requests[i]);
   }

@@ -12,13 +12,10 @@ namespace storage {
 namespace {
 
 // An older version's inline body can be found by its blob: the collector knows nothing else of it.
-void add_older_inline(VersionEdit& edit, const std::string& head_row, const std::string& older_row,
-                      const records::Version& version) {
+void add_older_inline(VersionEdit& edit, const records::Version& version) {
   if (!version.has_extent()) return;
   edit.transaction.put(keys::older_inline(blob_id(version.blob_id())),
                        metadata::counter_bytes(static_cast<std::int64_t>(version.number())));
-  edit.change.died.emplace_back(head_row, decode(version.extent()));
-  edit.change.born.emplace_back(older_row, decode(version.extent()));
 }
 
 // Makes the current version of (bucket, key) an older one.
@@ -27,7 +24,7 @@ void push_down(VersionEdit& edit, keys::BucketId bucket, const std::string& key,
   records::OlderVersion row;
   *row.mutable_version() = version;
   edit.transaction.put(older_row, serialize(row));
-  add_older_inline(edit, keys::head(bucket, key), older_row, version);
+  add_older_inline(edit, version);
 }
 
 std::int64_t bound_of(std::uint64_t quota) {
@@ -175,11 +172,7 @@ Task<Result<HeadFate>> ObjectStore::State::take_away(VersionEdit& edit, keys::Bu
   const records::Version& again = (*older)->row.current();
   edit.transaction.require_revision(entry.key, entry.revision);
   edit.transaction.remove(entry.key);
-  if (again.has_extent()) {
-    edit.transaction.remove(keys::older_inline(blob_id(again.blob_id())));
-    edit.change.died.emplace_back(entry.key, decode(again.extent()));
-    edit.change.born.emplace_back(head_row, decode(again.extent()));
-  }
+  if (again.has_extent()) edit.transaction.remove(keys::older_inline(blob_id(again.blob_id())));
   head.set_highest_number(std::max(head.highest_number(), head.current().number()));
   if (head.older_null() == again.number()) head.set_older_null(0);
   *head.mutable_current() = again;

@@ -4,6 +4,7 @@
 #include "api/ascii.h"
 #include "api/limits.h"
 #include "api/operations/operations.h"
+#include "api/versions.h"
 #include "api/user_directory.h"
 #include "api/xml_body.h"
 #include "api/xml_writer.h"
@@ -80,19 +81,10 @@ Task<Outcome<Acl>> read_wanted_acl(Call& call, AclParties parties) {
 }
 
 // The version that ?acl is about. Errors: NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete marker.
-Task<Outcome<storage::ObjectInfoPtr>> find_version(Call& call) {
-  const std::string version(call.target.parameter("versionId").value_or(""));
-  const auto info = co_await call.store.head(call.object_key(), version);
-  if (!info) co_return Failure(info.error()).with("Key", call.target.key);
-  if ((*info)->delete_marker) {
-    if (version.empty()) co_return Failure(S3Error::no_such_key).with_header("x-amz-delete-marker", "true");
-    co_return Failure(S3Error::method_not_allowed).with_header("Allow", "DELETE").with_header("x-amz-delete-marker", "true");
-  }
-  co_return *info;
-}
-
-void add_version(const storage::BucketInfo& bucket, const storage::ObjectInfo& info, Response& response) {
-  if (bucket.versioning != storage::Versioning::off) response.add_header("x-amz-version-id", info.version_id);
+Task<Outcome<storage::ObjectInfoPtr>> find_named_version(Call& call) {
+  auto version = version_parameter(call);
+  if (!version) co_return version.error();
+  co_return co_await find_version(call, std::move(*version));
 }
 
 Task<Outcome<Response>> put_bucket_acl(Call& call) {
@@ -118,16 +110,16 @@ Task<Outcome<Response>> get_acl(Call& call) {
   if (call.target.key.empty()) {
     co_return acl_response(call.options, call.bucket->owner_id, acl_text_of(*call.bucket));
   }
-  const auto info = co_await find_version(call);
+  const auto info = co_await find_named_version(call);
   if (!info) co_return info.error();
   Response response = acl_response(call.options, owner_of(*call.bucket, **info), acl_text_of(*call.bucket, **info));
-  add_version(*call.bucket, **info, response);
+  add_version_header(call, **info, response);
   co_return response;
 }
 
 Task<Outcome<Response>> put_acl(Call& call) {
   if (call.target.key.empty()) co_return co_await put_bucket_acl(call);
-  const auto info = co_await find_version(call);
+  const auto info = co_await find_named_version(call);
   if (!info) co_return info.error();
   const std::string owner(owner_of(*call.bucket, **info));
   AclParties parties;
@@ -149,7 +141,7 @@ Task<Outcome<Response>> put_acl(Call& call) {
   const auto changed = co_await call.store.change(call.object_key(), version, change);
   if (!changed) co_return changed.error();
   Response response = empty_response(200);
-  add_version(*call.bucket, **changed, response);
+  add_version_header(call, **changed, response);
   co_return response;
 }
 

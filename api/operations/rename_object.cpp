@@ -49,7 +49,8 @@ Outcome<std::string> rename_token(const Call& call, const std::string& source) {
   return std::string(token) + '\n' + source;
 }
 
-// The conditions on both objects. Errors: PreconditionFailed.
+// The right to the source, whatever it is by now, and the conditions on both objects. Errors: AccessDenied,
+// PreconditionFailed.
 storage::Result<> judge_rename(const Call& call, const storage::ObjectInfo& source, const storage::ObjectInfo* target) {
   // Under its new name the object may be open to others: who moves it must be allowed to read it.
   if (!call.authorizer.check_source(call, *call.bucket, source.key, false, source)) return S3Error::access_denied;
@@ -84,6 +85,7 @@ Task<Outcome<Response>> rename_object(Call& call) {
   if (auto plain = check_plain_bucket(call, "RenameObject"); !plain) co_return plain.error();
   auto source = rename_source(call);
   if (!source) co_return source.error();
+  // A rename writes the target, which the route asks for, and reads and removes the source.
   if (auto allowed = call.authorizer.check_removal(call, *source, {}); !allowed) co_return allowed.error();
   auto token = rename_token(call, *source);
   if (!token) co_return token.error();

@@ -21,7 +21,8 @@ namespace storage::upkeep {
 
 // What one commit makes live and what it kills; applied once it went through.
 struct LiveChange {
-  using Named = std::pair<std::string, segment::Extent>;  // the row's key, and what it holds
+  // The row's key, and what it holds. What a version of an object holds is named by the head of its key, current or older.
+  using Named = std::pair<std::string, segment::Extent>;
   std::vector<Named> born;
   std::vector<Named> died;
 };

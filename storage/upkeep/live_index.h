@@ -1,7 +1,7 @@
 // LiveIndex: what the records say of the bytes in segments, as the collector needs it. A seam: the rows belong to the
 // object store, which implements it.
 //
-// Live        a piece is live exactly when a record holds this very extent of its blob: the current version of its key, or
+// Live        a piece is live exactly when a record holds this very extent of its blob: a version of its key, current or older, or
 //             a chunk row of the blob (those rows go with the blob's last holder).
 // Settled     of a settled segment (SegmentStore::settled) a piece that is not live never becomes live again, so the
 //             answers of live() hold for good where they say "not live".
@@ -34,8 +34,8 @@ struct Move {
 
 enum class MoveOutcome : std::uint8_t {
   moved,      // the record names the new place
-  gone,       // the record did not name the old place any more: the new bytes have no name and die with their segment
-  contended,  // writers of the row were faster time after time; the old place is still named
+  gone,       // no record names the old place any more: the new bytes have no name and die with their segment
+  contended,  // writers were faster: the old place is still named, maybe by another row
 };
 
 class LiveIndex {

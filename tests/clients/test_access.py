@@ -87,7 +87,7 @@ def test_access_control_lists(main, other, nobody, bucket):
     assert refused(main.get_object, Bucket=bucket, Key="others")
     assert main.get_object(Bucket=bucket, Key="nobodys")["Body"].read() == b"n"
     acl = main.get_object_acl(Bucket=bucket, Key="private")
-    acl["Grants"].append({"Grantee": {"Type": "CanonicalUser", "ID": "other"}, "Permission": "READ"})
+    acl["Grants"].append({"Grantee": {"Type": "CanonicalUser", "ID": "other", "DisplayName": "other"}, "Permission": "READ"})
     main.put_object_acl(Bucket=bucket, Key="private",
                         AccessControlPolicy={"Owner": acl["Owner"], "Grants": acl["Grants"]})
     assert other.get_object(Bucket=bucket, Key="private")["Body"].read() == b"s"

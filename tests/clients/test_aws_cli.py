@@ -80,3 +80,45 @@ def test_buckets_and_errors(aws):
     aws("s3", "rb", "--force", f"s3://{name}")
     assert name not in aws("s3", "ls")
     assert "NoSuchBucket" in aws("s3", "ls", f"s3://{name}", fails=True)
+
+
+def test_versions(aws, bucket, tmp_path):
+    file, back = tmp_path / "f", tmp_path / "back"
+    aws("s3api", "put-bucket-versioning", "--bucket", bucket, "--versioning-configuration", "Status=Enabled")
+    assert json.loads(aws("s3api", "get-bucket-versioning", "--bucket", bucket)) == {"Status": "Enabled"}
+    ids = []
+    for size in (1000, 2000):
+        file.write_bytes(payload(size))
+        ids.append(json.loads(aws("s3api", "put-object", "--bucket", bucket, "--key", "k", "--body", file))["VersionId"])
+    aws("s3api", "get-object", "--bucket", bucket, "--key", "k", "--version-id", ids[0], back)
+    assert back.read_bytes() == payload(1000)
+    aws("s3", "rm", f"s3://{bucket}/k")
+    assert aws("s3", "ls", f"s3://{bucket}/") == ""
+    listed = json.loads(aws("s3api", "list-object-versions", "--bucket", bucket))
+    assert [entry["VersionId"] for entry in listed["Versions"]] == ids[::-1]
+    marker = listed["DeleteMarkers"][0]["VersionId"]
+    for version in [marker, *ids]:
+        aws("s3api", "delete-object", "--bucket", bucket, "--key", "k", "--version-id", version)
+    left = json.loads(aws("s3api", "list-object-versions", "--bucket", bucket) or "{}")
+    assert not left.get("Versions") and not left.get("DeleteMarkers")
+
+
+def test_object_lock(aws, bucket, tmp_path):
+    locked = bucket + "-lock"
+    file = tmp_path / "f"
+    file.write_bytes(payload(1000))
+    aws("s3api", "create-bucket", "--bucket", locked, "--object-lock-enabled-for-bucket")
+    put = json.loads(aws("s3api", "put-object", "--bucket", locked, "--key", "k", "--body", file,
+                         "--object-lock-mode", "GOVERNANCE", "--object-lock-retain-until-date", "2099-01-01T00:00:00Z",
+                         "--checksum-algorithm", "CRC32"))
+    delete = ["s3api", "delete-object", "--bucket", locked, "--key", "k", "--version-id", put["VersionId"]]
+    try:
+        assert "AccessDenied" in aws(*delete, fails=True)
+        retention = json.loads(aws("s3api", "get-object-retention", "--bucket", locked, "--key", "k"))["Retention"]
+        assert retention["Mode"] == "GOVERNANCE" and retention["RetainUntilDate"].startswith("2099-01-01T00:00:00")
+        aws("s3api", "put-object-legal-hold", "--bucket", locked, "--key", "k", "--legal-hold", "Status=ON")
+        assert "AccessDenied" in aws(*delete, "--bypass-governance-retention", fails=True)
+        aws("s3api", "put-object-legal-hold", "--bucket", locked, "--key", "k", "--legal-hold", "Status=OFF")
+    finally:
+        aws(*delete, "--bypass-governance-retention")
+        aws("s3api", "delete-bucket", "--bucket", locked)

@@ -206,6 +206,20 @@ TEST_F(AccessTest, ForeignObjectsAreNotTheBucketOwners) {
   EXPECT_EQ(call("DELETE", "/bkt/k").status, 204u);
 }
 
+TEST_F(AccessTest, UploadsOfTheirInitiators) {
+  set_policy(policy(statement("Allow", kAlt, R"("s3:PutObject")")));
+  const std::string theirs = alt(TestRequest("POST", "/bkt/u?uploads")).element("UploadId");
+  ASSERT_FALSE(theirs.empty());
+  EXPECT_EQ(alt(TestRequest("GET", "/bkt/u?uploadId=" + theirs)).status, 200u);
+  EXPECT_EQ(alt(TestRequest("GET", "/bkt/k?uploadId=" + upload_)).status, 403u) << "not somebody else's";
+  EXPECT_EQ(alt(TestRequest("DELETE", "/bkt/k?uploadId=" + upload_)).status, 403u);
+  set_policy(policy(statement("Allow", kAlt, R"("s3:PutObject")") + "," +
+                    statement("Deny", kAlt, R"("s3:AbortMultipartUpload")")));
+  EXPECT_EQ(alt(TestRequest("DELETE", "/bkt/u?uploadId=" + theirs)).status, 403u);
+  set_policy(policy(statement("Allow", kAlt, R"("s3:PutObject")")));
+  EXPECT_EQ(alt(TestRequest("DELETE", "/bkt/u?uploadId=" + theirs)).status, 204u);
+}
+
 // A body that is framed needs no signature to be unframed.
 TEST_F(AccessTest, UnsignedUploads) {
   TestRequest acl("PUT", "/bkt?acl");

@@ -188,6 +188,22 @@ TEST_F(AclTest, OwnershipControls) {
   EXPECT_EQ(call(contradicting).code(), "InvalidArgument");
 }
 
+TEST_F(AclTest, VersionsHaveListsOfTheirOwn) {
+  EXPECT_EQ(call("PUT", "/bkt?versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>").status, 200u);
+  const std::string old = put("/bkt/k", "old").header("x-amz-version-id");
+  put("/bkt/k", "new");
+  EXPECT_EQ(canned("PUT", "/bkt/k?acl&versionId=" + old, "public-read").header("x-amz-version-id"), old);
+  EXPECT_EQ(send(TestRequest("GET", "/bkt/k?versionId=" + old)).body, "old");
+  EXPECT_EQ(send(TestRequest("GET", "/bkt/k")).status, 403u);
+  EXPECT_EQ(call("GET", "/bkt/k?acl&versionId=" + old).count("AllUsers"), 1u);
+  EXPECT_EQ(call("GET", "/bkt/k?acl").count("AllUsers"), 0u);
+  EXPECT_EQ(call("DELETE", "/bkt/k").status, 204u);
+  EXPECT_EQ(call("GET", "/bkt/k?acl").code(), "NoSuchKey");
+  EXPECT_EQ(send(TestRequest("GET", "/bkt/k")).status, 403u) << "a marker is no secret told";
+  EXPECT_EQ(send(TestRequest("GET", "/bkt/k?versionId=" + old)).body, "old");
+  EXPECT_EQ(alt(TestRequest("DELETE", "/bkt/k?versionId=" + old)).status, 403u);
+}
+
 // Without the owner's grant the owner may not write, but may take it back.
 TEST_F(AclTest, OwnersMayTakeTheirGrantsAway) {
   put("/bkt/k", "x");

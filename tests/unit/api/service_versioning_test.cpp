@@ -299,6 +299,31 @@ TEST_F(VersioningTest, Renames) {
   EXPECT_EQ(refused.status, 400u);
 }
 
+// Who may write one key may not take away another by giving it that name.
+TEST_F(VersioningTest, ARenameNeedsTheRightToItsSource) {
+  put("/bkt/theirs/k", "secret");
+  const std::string statement =
+      R"({"Effect":"Allow","Principal":{"AWS":"*"},"Action":"s3:PutObject","Resource":"arn:aws:s3:::bkt/mine/*"})";
+  const auto set_policy = [&](const std::string& more) {
+    return call("PUT", "/bkt?policy", R"({"Version":"2012-10-17","Statement":[)" + statement + more + "]}");
+  };
+  ASSERT_EQ(set_policy("").status, 204u);
+  const auto rename = [&] {
+    TestRequest request("PUT", "/bkt/mine/k?renameObject");
+    request.set("x-amz-rename-source", "theirs/k");
+    return call_as(alt_user(), request);
+  };
+  EXPECT_EQ(rename().code(), "AccessDenied");
+  const std::string removes =
+      R"(,{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"s3:DeleteObject","Resource":"arn:aws:s3:::bkt/theirs/*"})";
+  ASSERT_EQ(set_policy(removes).status, 204u);
+  EXPECT_EQ(rename().code(), "AccessDenied") << "it could not be read";
+  const std::string reads =
+      R"(,{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::bkt/theirs/*"})";
+  ASSERT_EQ(set_policy(removes + reads).status, 204u);
+  EXPECT_EQ(rename().status, 200u);
+}
+
 TEST_F(VersioningTest, Appends) {
   const auto append = [&](const std::string& offset, const std::string& body) {
     TestRequest request("PUT", "/bkt/log", body);

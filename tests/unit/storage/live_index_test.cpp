@@ -175,6 +175,78 @@ TEST_F(LiveIndexTest, ARemovalThatRacesWithAMoveLeavesNothingBehind) {
   EXPECT_EQ(rows_with('L'), 0u);
 }
 
+// What a piece's row was when it was found live, and what it is when it moves, are two things.
+TEST_F(LiveIndexTest, AMoveIsNotGoneWhileAnotherRowNamesThePiece) {
+  ASSERT_TRUE(store_.put("b", "renamed", "bytes of renamed"));
+  ASSERT_TRUE(store_.put("b", "appended", "bytes of appended"));
+  std::map<std::string, Move> moves;
+  for (const LivePiece& piece : live()) moves[piece.name.key] = rewritten(piece, UINT32_MAX);
+  RenameRequest rename{"renamed", "elsewhere", [](const ObjectInfo&, const ObjectInfo*) { return success(); }, {}};
+  ASSERT_TRUE(store_.run(store_.objects().rename("b", rename)));
+  tests::MemoryBody body(" and more");
+  AppendOptions append;
+  append.offset = 17;
+  ASSERT_TRUE(store_.run(store_.objects().append({"b", "appended"}, append, body)));
+  EXPECT_EQ(move(moves["renamed"]), MoveOutcome::contended);
+  EXPECT_EQ(move(moves["appended"]), MoveOutcome::contended);
+  ASSERT_TRUE(store_.run(store_.objects().change_bucket("b", [](BucketInfo& bucket) {
+    bucket.versioning = Versioning::enabled;
+    return success();
+  })));
+  const std::string first = store_.put("b", "k", "first").value()->version_id;
+  for (const LivePiece& piece : live()) moves[piece.name.key] = rewritten(piece, UINT32_MAX);
+  const std::string second = store_.put("b", "k", "second").value()->version_id;
+  EXPECT_EQ(move(moves["k"]), MoveOutcome::contended) << "pushed down";
+  for (const LivePiece& piece : live()) {
+    if (piece.name.key == "k" && piece.extent.length == 5) moves["k"] = rewritten(piece, UINT32_MAX);
+  }
+  RemoveRequest request;
+  request.key = "k";
+  request.version_id = second;
+  ASSERT_TRUE(store_.run(store_.objects().remove("b", request)));
+  EXPECT_EQ(move(moves["k"]), MoveOutcome::contended) << "came back";
+  request.version_id = first;
+  ASSERT_TRUE(store_.run(store_.objects().remove("b", request)));
+  EXPECT_EQ(move(moves["k"]), MoveOutcome::gone);
+}
+
+TEST_F(LiveIndexTest, AWalkSeesEveryVersionWhateverComesBackMeanwhile) {
+  ASSERT_TRUE(store_.run(store_.objects().change_bucket("b", [](BucketInfo& bucket) {
+    bucket.versioning = Versioning::enabled;
+    return success();
+  })));
+  std::vector<std::string> ids;
+  for (std::uint32_t i = 1; i <= 9; ++i) ids.push_back(store_.put("b", "k", std::string(i, 'x')).value()->version_id);
+  ASSERT_TRUE(store_.put("b", "before", std::string(20, 'x')));
+  ASSERT_TRUE(store_.put("b", "later", std::string(30, 'x')));
+  for (std::uint32_t rows_max = 1; rows_max <= 12; ++rows_max) {
+    std::multiset<std::uint32_t> seen;
+    std::string cursor;
+    while (true) {
+      auto page = store_.run(index().walk(cursor, rows_max)).value();
+      for (const segment::Extent& extent : page.extents) seen.insert(extent.length);
+      if (!page.next) break;
+      ASSERT_LT(cursor, *page.next);
+      cursor = *page.next;
+    }
+    EXPECT_EQ(seen, (std::multiset<std::uint32_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 20, 30})) << rows_max;
+  }
+  // All but the oldest go between two pages: it is the current one then, and still not seen.
+  auto page = store_.run(index().walk({}, 3)).value();
+  for (std::size_t i = ids.size() - 1; i > 0; --i) {
+    RemoveRequest request;
+    request.key = "k";
+    request.version_id = ids[i];
+    ASSERT_TRUE(store_.run(store_.objects().remove("b", request)));
+  }
+  std::multiset<std::uint32_t> rest;
+  while (page.next) {
+    page = store_.run(index().walk(*page.next, 3)).value();
+    for (const segment::Extent& extent : page.extents) rest.insert(extent.length);
+  }
+  EXPECT_EQ(rest, (std::multiset<std::uint32_t>{1, 30}));
+}
+
 TEST_F(LiveIndexTest, ManyMovesGoTogether) {
   std::vector<std::string> bodies;
   for (std::size_t i = 0; i < 300; ++i) {

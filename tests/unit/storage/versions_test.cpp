@@ -520,6 +520,29 @@ TEST_F(VersionsTest, AppendsAddPartsAndCopyNothing) {
   EXPECT_EQ(append(1, "y").error(), Errc::invalid_argument);
 }
 
+TEST_F(VersionsTest, ObjectLockNeedsVersioningForEver) {
+  BucketInfo locked;
+  locked.name = "locked";
+  locked.object_lock = true;
+  EXPECT_EQ(store_.run(store_.objects().create_bucket(locked)).error(), Errc::invalid_argument);
+  locked.versioning = Versioning::enabled;
+  EXPECT_TRUE(store_.run(store_.objects().create_bucket(locked)));
+  const auto suspend = [](BucketInfo& bucket) {
+    bucket.versioning = Versioning::suspended;
+    return success();
+  };
+  EXPECT_EQ(store_.run(store_.objects().change_bucket("locked", suspend)).error(), Errc::invalid_argument);
+}
+
+TEST_F(VersionsTest, ANumberIsGivenOnce) {
+  set(Versioning::enabled);
+  put("k", "first");
+  const std::string second = put("k", "second");
+  ASSERT_TRUE(remove("k", second));
+  const std::string third = put("k", "third");
+  EXPECT_EQ(version_number(third), version_number(second).value() + 1);
+}
+
 TEST_F(VersionsTest, RecordsOfTheCacheStayRight) {
   set(Versioning::enabled);
   const std::string first = put("k", "first");
