@@ -63,7 +63,8 @@ Outcome<> plan_named_algorithm(const Request& request, const BodyPlan& plan) {
   if (!algorithm) {
     return Failure(S3Error::invalid_request,
                    "Checksum algorithm provided is unsupported. Please try again with any "
-                   "of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
+                   "of the valid types: " +
+                       std::string(kChecksumNames));
   }
   const bool sent = !plan.checksum.empty() || !plan.trailer_name.empty();
   if (sent && plan.algorithm != *algorithm) {

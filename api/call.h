@@ -15,6 +15,8 @@
 
 namespace api {
 
+class Keyring;
+struct BucketSettings;
 class XmlWriter;
 
 struct Call {
@@ -32,6 +34,9 @@ struct Call {
   bool version_check_pending = false;  // Authorizer::check_version()
   bool tags_check_pending = false;     // Authorizer::check_tags()
   storage::ObjectInfoPtr authorized_version;  // the version that was looked up to decide; may be null
+  Keyring* keyring = nullptr;     // of the service; never null in an operation
+  BucketSettings* settings = nullptr;  // likewise
+  const Authenticator* authenticator = nullptr;  // likewise
 
   // A header; x-amz- names may stand in the query instead, where presigning clients put them.
   std::optional<std::string_view> header(std::string_view name) const {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -10,6 +11,9 @@
 
 #include "api/digest.h"
 #include "storage/object_store.h"
+
+struct XXH64_state_s;
+struct XXH3_state_s;
 
 namespace api {
 
@@ -34,7 +38,12 @@ std::optional<ChecksumAlgorithm> checksum_by_header(std::string_view header);
 std::optional<ChecksumAlgorithm> checksum_by_element(std::string_view element);
 std::optional<ChecksumType> checksum_type_by_name(std::string_view name);
 
-// Whether a multipart upload can have this pair: CRC64NVME is FULL_OBJECT only, SHA COMPOSITE only.
+// All names, for error sentences.
+inline constexpr std::string_view kChecksumNames =
+    "[CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5, XXHASH64, XXHASH3, XXHASH128]";
+
+// Whether a multipart upload can have this pair: CRC64NVME is FULL_OBJECT only, CRC32 and CRC32C both, what is no CRC
+// COMPOSITE only, since digests of pieces cannot be joined.
 bool checksum_pair_exists(ChecksumAlgorithm algorithm, ChecksumType type);
 // What an upload gets that names the algorithm alone.
 ChecksumType default_checksum_type(ChecksumAlgorithm algorithm);
@@ -45,15 +54,23 @@ std::string checksum_text(const Checksum& checksum, std::size_t parts_count);
 class ChecksumHasher {
  public:
   explicit ChecksumHasher(ChecksumAlgorithm algorithm);
+  ~ChecksumHasher();
 
   ChecksumAlgorithm algorithm() const { return algorithm_; }
   void update(std::span<const std::byte> bytes);
   std::string finish();  // raw big-endian bytes; empty for none
 
  private:
+  struct FreeState {
+    void operator()(XXH64_state_s* state) const;
+    void operator()(XXH3_state_s* state) const;
+  };
+
   ChecksumAlgorithm algorithm_;
   std::uint64_t crc_ = 0;
   std::optional<Digest> digest_;
+  std::unique_ptr<XXH64_state_s, FreeState> xxh64_;
+  std::unique_ptr<XXH3_state_s, FreeState> xxh3_;
 };
 
 }  // namespace api

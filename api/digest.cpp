@@ -13,9 +13,9 @@ namespace {
 
 // EVP_MD_fetch looks an algorithm up under a lock: once for the process, never for a request.
 const EVP_MD* algorithm(Digest::Kind kind) {
-  static const std::array<EVP_MD*, 3> fetched = {EVP_MD_fetch(nullptr, "MD5", nullptr),
-                                                 EVP_MD_fetch(nullptr, "SHA1", nullptr),
-                                                 EVP_MD_fetch(nullptr, "SHA256", nullptr)};
+  static const std::array<EVP_MD*, 4> fetched = {
+      EVP_MD_fetch(nullptr, "MD5", nullptr), EVP_MD_fetch(nullptr, "SHA1", nullptr),
+      EVP_MD_fetch(nullptr, "SHA256", nullptr), EVP_MD_fetch(nullptr, "SHA512", nullptr)};
   const EVP_MD* found = fetched[static_cast<std::size_t>(kind)];
   CHECK(found != nullptr);
   return found;

@@ -19,7 +19,7 @@ using Sha256Digest = std::array<std::uint8_t, 32>;
 
 class Digest {
  public:
-  enum class Kind { md5, sha1, sha256 };
+  enum class Kind { md5, sha1, sha256, sha512 };
 
   explicit Digest(Kind kind);
   ~Digest();

@@ -20,6 +20,7 @@ inline constexpr std::size_t kXmlDepthMax = 12;
 inline constexpr std::size_t kXmlElementsMax = 80'000;  // 10,000 parts of up to 7 elements, and some
 inline constexpr std::size_t kDeleteKeysMax = 1'000;
 inline constexpr std::size_t kObjectTagsMax = 10;
+inline constexpr std::size_t kBucketTagsMax = 50;
 inline constexpr std::size_t kTagKeyCharactersMax = 128;
 inline constexpr std::size_t kTagValueCharactersMax = 256;
 inline constexpr std::size_t kChunkHeaderBytesMax = 256;  // of aws-chunked: size and signature

@@ -1,6 +1,9 @@
 #include "api/object_headers.h"
 
+#include <algorithm>
+
 #include "api/ascii.h"
+#include "api/bucket_settings.h"
 #include "api/checksum.h"
 #include "api/encoding.h"
 #include "api/http_date.h"
@@ -53,7 +56,20 @@ Outcome<> add_metadata(std::string_view header, std::string_view value, std::siz
   return done();
 }
 
+constexpr std::string_view kStorageClasses[] = {
+    "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER", "DEEP_ARCHIVE", "GLACIER_IR"};
+
 }  // namespace
+
+Outcome<std::string> read_storage_class(const Call& call) {
+  const auto given = call.header("x-amz-storage-class");
+  if (!given || *given == "STANDARD") return std::string();
+  const auto& own = call.options.storage_classes;
+  const bool known = std::find(std::begin(kStorageClasses), std::end(kStorageClasses), *given) != std::end(kStorageClasses) ||
+                     std::find(own.begin(), own.end(), *given) != own.end();
+  if (!known) return S3Error::invalid_storage_class;
+  return std::string(*given);
+}
 
 std::string stored_content_encoding(std::string_view header) {
   std::string kept;
@@ -76,6 +92,9 @@ Outcome<Attributes> read_attributes(const Call& call) {
     }
     attributes.*header.field = *value;
   }
+  auto storage_class = read_storage_class(call);
+  if (!storage_class) return storage_class.error();
+  attributes.storage_class = std::move(*storage_class);
   attributes.content_encoding = stored_content_encoding(attributes.content_encoding);
   std::size_t total = 0;
   for (const HeaderField& field : call.request.headers) {
@@ -121,6 +140,9 @@ Outcome<> add_object_headers(const Call& call, const storage::ObjectInfo& info, 
     }
     if (!value.empty()) response.add_header(header.name, value);
   }
+  if (!info.attributes.storage_class.empty()) {
+    response.add_header("x-amz-storage-class", info.attributes.storage_class);
+  }
   for (const auto& [name, value] : info.attributes.user_metadata) {
     response.headers.append(kMetadataPrefix).append(name).append(": ").append(value).append("\r\n");
   }
@@ -128,6 +150,13 @@ Outcome<> add_object_headers(const Call& call, const storage::ObjectInfo& info, 
     response.add_header("x-amz-tagging-count", to_decimal(info.attributes.tags.size()));
   }
   return done();
+}
+
+void add_expiration(const Call& call, const storage::ObjectInfo& info, Response& response) {
+  if (!call.bucket || !info.current || info.delete_marker) return;
+  const auto rules = call.settings->lifecycle.get(*call.bucket);
+  if (!rules) return;
+  add_expiration_header(rules.get(), info.key, info.size, info.attributes.tags, info.modified_ms, response);
 }
 
 void add_checksum_header(const storage::Checksum& checksum, Response& response) {

@@ -10,6 +10,9 @@ namespace api {
 // MetadataTooLarge.
 Outcome<storage::Attributes> read_attributes(const Call& call);
 
+// x-amz-storage-class; empty for STANDARD. It is a field that is kept and told, nothing more. Errors: InvalidStorageClass.
+Outcome<std::string> read_storage_class(const Call& call);
+
 // `Content-Encoding` without aws-chunked, which frames the transfer and is no property of the object.
 std::string stored_content_encoding(std::string_view header);
 
@@ -20,6 +23,8 @@ Outcome<> add_object_headers(const Call& call, const storage::ObjectInfo& info, 
 // x-amz-checksum-* and -type of a whole object.
 void add_checksum_headers(const storage::ObjectInfo& info, Response& response);
 void add_checksum_header(const storage::Checksum& checksum, Response& response);
+// x-amz-expiration of a current version, where a lifecycle rule of the call's bucket expires it.
+void add_expiration(const Call& call, const storage::ObjectInfo& info, Response& response);
 void add_etag(std::string_view etag, Response& response);
 
 }  // namespace api

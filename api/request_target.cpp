@@ -65,6 +65,13 @@ std::optional<std::string_view> RequestTarget::parameter(std::string_view name) 
   return std::nullopt;
 }
 
+std::optional<std::string> bucket_below(std::string_view host, std::span<const std::string> domains) {
+  for (const std::string& domain : domains) {
+    if (auto bucket = bucket_of_host(host_name(host), domain)) return bucket;
+  }
+  return std::nullopt;
+}
+
 Outcome<std::vector<QueryParameter>> parse_query(std::string_view query) {
   std::vector<QueryParameter> parameters;
   while (!query.empty()) {

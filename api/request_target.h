@@ -37,6 +37,9 @@ struct RequestTarget {
 Outcome<RequestTarget> parse_target(std::string_view target, std::string_view host,
                                     std::span<const std::string> domains);
 
+// The bucket that `host` names below one of `domains`; nullopt when it names none.
+std::optional<std::string> bucket_below(std::string_view host, std::span<const std::string> domains);
+
 // Decodes "a=1&b" into parameters. Errors: InvalidURI.
 Outcome<std::vector<QueryParameter>> parse_query(std::string_view query);
 

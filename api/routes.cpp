@@ -23,6 +23,7 @@ constexpr Route kRoutes[] = {
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "versions", .operation = "ListObjectVersions", .handler = list_object_versions},
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "uploads", .operation = "ListMultipartUploads", .handler = list_multipart_uploads},
     {.method = "POST", .scope = Scope::bucket, .sub_resource = "delete", .operation = "DeleteObjects", .handler = delete_objects},
+    {.method = "POST", .scope = Scope::bucket, .operation = "PostObject", .handler = post_object, .needs_bucket = false},
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "location", .operation = "GetBucketLocation", .handler = get_bucket_location},
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "acl", .operation = "GetBucketAcl", .handler = get_acl},
     {.method = "PUT", .scope = Scope::bucket, .sub_resource = "acl", .operation = "PutBucketAcl", .handler = put_acl},
@@ -32,10 +33,18 @@ constexpr Route kRoutes[] = {
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "policyStatus", .operation = "GetBucketPolicyStatus", .handler = get_bucket_policy_status},
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "versioning", .operation = "GetBucketVersioning", .handler = get_bucket_versioning},
     {.method = "PUT", .scope = Scope::bucket, .sub_resource = "versioning", .operation = "PutBucketVersioning", .handler = put_bucket_versioning},
-    {.method = "GET", .scope = Scope::bucket, .sub_resource = "cors", .operation = "GetBucketCors", .handler = get_unconfigured},
-    {.method = "GET", .scope = Scope::bucket, .sub_resource = "lifecycle", .operation = "GetBucketLifecycleConfiguration", .handler = get_unconfigured},
-    {.method = "GET", .scope = Scope::bucket, .sub_resource = "tagging", .operation = "GetBucketTagging", .handler = get_unconfigured},
-    {.method = "GET", .scope = Scope::bucket, .sub_resource = "encryption", .operation = "GetBucketEncryption", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "cors", .operation = "GetBucketCors", .handler = get_bucket_cors},
+    {.method = "PUT", .scope = Scope::bucket, .sub_resource = "cors", .operation = "PutBucketCors", .handler = put_bucket_cors},
+    {.method = "DELETE", .scope = Scope::bucket, .sub_resource = "cors", .operation = "DeleteBucketCors", .handler = delete_bucket_cors},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "lifecycle", .operation = "GetBucketLifecycleConfiguration", .handler = get_bucket_lifecycle},
+    {.method = "PUT", .scope = Scope::bucket, .sub_resource = "lifecycle", .operation = "PutBucketLifecycleConfiguration", .handler = put_bucket_lifecycle},
+    {.method = "DELETE", .scope = Scope::bucket, .sub_resource = "lifecycle", .operation = "DeleteBucketLifecycle", .handler = delete_bucket_lifecycle},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "tagging", .operation = "GetBucketTagging", .handler = get_bucket_tagging},
+    {.method = "PUT", .scope = Scope::bucket, .sub_resource = "tagging", .operation = "PutBucketTagging", .handler = put_bucket_tagging},
+    {.method = "DELETE", .scope = Scope::bucket, .sub_resource = "tagging", .operation = "DeleteBucketTagging", .handler = delete_bucket_tagging},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "encryption", .operation = "GetBucketEncryption", .handler = get_bucket_encryption},
+    {.method = "PUT", .scope = Scope::bucket, .sub_resource = "encryption", .operation = "PutBucketEncryption", .handler = put_bucket_encryption},
+    {.method = "DELETE", .scope = Scope::bucket, .sub_resource = "encryption", .operation = "DeleteBucketEncryption", .handler = delete_bucket_encryption},
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "publicAccessBlock", .operation = "GetPublicAccessBlock", .handler = get_public_access_block},
     {.method = "PUT", .scope = Scope::bucket, .sub_resource = "publicAccessBlock", .operation = "PutPublicAccessBlock", .handler = put_public_access_block},
     {.method = "DELETE", .scope = Scope::bucket, .sub_resource = "publicAccessBlock", .operation = "DeletePublicAccessBlock", .handler = delete_public_access_block},
@@ -44,12 +53,18 @@ constexpr Route kRoutes[] = {
     {.method = "DELETE", .scope = Scope::bucket, .sub_resource = "ownershipControls", .operation = "DeleteBucketOwnershipControls", .handler = delete_ownership_controls},
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "object-lock", .operation = "GetObjectLockConfiguration", .handler = get_object_lock_configuration},
     {.method = "PUT", .scope = Scope::bucket, .sub_resource = "object-lock", .operation = "PutObjectLockConfiguration", .handler = put_object_lock_configuration},
-    {.method = "GET", .scope = Scope::bucket, .sub_resource = "website", .operation = "GetBucketWebsite", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "website", .operation = "GetBucketWebsite", .handler = get_bucket_website},
+    {.method = "PUT", .scope = Scope::bucket, .sub_resource = "website", .operation = "PutBucketWebsite", .handler = put_bucket_website},
+    {.method = "DELETE", .scope = Scope::bucket, .sub_resource = "website", .operation = "DeleteBucketWebsite", .handler = delete_bucket_website},
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "replication", .operation = "GetBucketReplication", .handler = get_unconfigured},
-    {.method = "GET", .scope = Scope::bucket, .sub_resource = "logging", .operation = "GetBucketLogging", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "logging", .operation = "GetBucketLogging", .handler = get_bucket_logging},
+    {.method = "PUT", .scope = Scope::bucket, .sub_resource = "logging", .operation = "PutBucketLogging", .handler = put_bucket_logging},
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "notification", .operation = "GetBucketNotificationConfiguration", .handler = get_unconfigured},
-    {.method = "GET", .scope = Scope::bucket, .sub_resource = "accelerate", .operation = "GetBucketAccelerateConfiguration", .handler = get_unconfigured},
-    {.method = "GET", .scope = Scope::bucket, .sub_resource = "requestPayment", .operation = "GetBucketRequestPayment", .handler = get_unconfigured},
+    {.method = "PUT", .scope = Scope::bucket, .sub_resource = "notification", .operation = "PutBucketNotificationConfiguration", .handler = put_bucket_notification},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "accelerate", .operation = "GetBucketAccelerateConfiguration", .handler = get_accelerate_configuration},
+    {.method = "PUT", .scope = Scope::bucket, .sub_resource = "accelerate", .operation = "PutBucketAccelerateConfiguration", .handler = put_accelerate_configuration},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "requestPayment", .operation = "GetBucketRequestPayment", .handler = get_request_payment},
+    {.method = "PUT", .scope = Scope::bucket, .sub_resource = "requestPayment", .operation = "PutBucketRequestPayment", .handler = put_request_payment},
 
     {.method = "GET", .scope = Scope::object, .operation = "GetObject", .handler = get_object},
     {.method = "HEAD", .scope = Scope::object, .operation = "HeadObject", .handler = get_object},
@@ -161,6 +176,7 @@ std::string_view plain_methods(Scope scope) {
     case Scope::service:
       return "GET";
     case Scope::bucket:
+      return "GET, HEAD, PUT, POST, DELETE";
     case Scope::object:
       return "GET, HEAD, PUT, DELETE";
   }
@@ -258,11 +274,7 @@ Outcome<const Route*> find_route(std::string_view method, const RequestTarget& t
     if (auto checked = check_parameters(route, target); !checked) return checked.error();
     return &route;
   }
-  if (sub == nullptr) {
-    // A POST of a form to a bucket is an upload of a browser: known to S3, not built.
-    if (scope == Scope::bucket && method == "POST") return not_implemented("POST");
-    return method_not_allowed(method, plain_methods(scope));
-  }
+  if (sub == nullptr) return method_not_allowed(method, plain_methods(scope));
   const std::string_view methods = scope == Scope::object ? sub->object_methods : sub->bucket_methods;
   if (lists_method(methods, method)) return not_implemented(sub->name);
   return method_not_allowed(method, methods);

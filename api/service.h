@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/secret_key.h"
 #include "storage/object_store.h"
 
 namespace api {
@@ -81,6 +82,18 @@ struct User {
   std::string secret_key;
 };
 
+// Server-side encryption.
+struct EncryptionOptions {
+  std::map<std::string, SecretKeyPtr, std::less<>> keys;  // by the id that SSE-KMS requests name
+  std::string default_key;  // for SSE-KMS requests that name none; empty: those are refused
+  bool allow_http = false;  // SSE-C and SSE-KMS without TLS, for tests
+};
+
+// Lifecycle. Shorter days are for tests.
+struct LifecycleOptions {
+  std::uint32_t day_seconds = 24 * 3600;
+  std::uint32_t scan_seconds = 3600;  // how often somebody looks whether anything is due
+};
 class UserDirectory;
 class UserRegistry;
 
@@ -89,6 +102,10 @@ struct ServiceOptions {
   std::vector<std::string> locations;  // further LocationConstraints that CreateBucket takes
   std::vector<std::string> domains;    // virtual-hosted style: BUCKET.domain; localhost always
   std::vector<User> users;
+  std::vector<std::string> website_domains;  // websites: BUCKET.domain; none: there are no websites
+  EncryptionOptions encryption;
+  LifecycleOptions lifecycle;
+  std::vector<std::string> storage_classes;  // beside those of AWS; what transitions may name
   // The key that seals users' secrets and temporary credentials: 32 bytes, or none, which does without both.
   std::string secrets_key;
   bool signature_v2 = true;            // the old signature is taken too
@@ -106,6 +123,12 @@ class Service {
 
   Task<Response> handle(const Request& request, HttpBody& body);
 
+  // One round of what lifecycle rules say is due, in all buckets. One task at a time, apart from the requests; the caller
+  // decides how often (LifecycleOptions::scan_seconds).
+  Task<> run_lifecycle();
+
+  // Writes the access logs that have been gathered. One task at a time; the caller decides how often.
+  Task<> flush_access_logs();
   // The users of the metadata store, for the operator. Lives as the Service.
   UserRegistry& users();
 

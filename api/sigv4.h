@@ -80,6 +80,10 @@ class Authenticator {
   // The same for a call of the security token service, whose scope is sts and whose body was read: `body_sha256` in hex.
   Outcome<Identity> authenticate_sts(const Request& request, const RequestTarget& target, std::string_view body_sha256);
 
+  // Whose key that is; `token` of temporary credentials. For forms, which carry signatures of their own. Errors:
+  // InvalidAccessKeyId, InvalidToken, ExpiredToken.
+  Outcome<CredentialPtr> find_credential(std::string_view access_key, std::optional<std::string_view> token) const;
+
  private:
   struct Signed;
   Outcome<Signed> parse_header(const Request& request, std::string_view authorization) const;
@@ -89,8 +93,6 @@ class Authenticator {
   Outcome<> check_scope(Signed& claim) const;
   Outcome<> check_time(const Signed& claim) const;
   Outcome<> check_signature(const Request& request, const RequestTarget& target, Signed& claim);
-  // With the token of temporary credentials. Errors: InvalidAccessKeyId, InvalidToken, ExpiredToken.
-  Outcome<CredentialPtr> find_credential(std::string_view access_key, std::optional<std::string_view> token) const;
 
   struct State;
   std::unique_ptr<State> state_;

@@ -20,12 +20,8 @@ bool has_tag_characters(std::string_view text) {
   return is_utf8(text);
 }
 
-}  // namespace
-
-Outcome<> check_tags(const storage::NameValues& tags) {
-  if (tags.size() > kObjectTagsMax) {
-    return Failure(S3Error::invalid_tag, "Object tags cannot be greater than 10");
-  }
+// What holds for tags of anything: their characters, and that no two have one name.
+Outcome<> check_each(const storage::NameValues& tags) {
   for (std::size_t i = 0; i < tags.size(); ++i) {
     const auto& [name, value] = tags[i];
     if (name.empty() || !has_tag_characters(name) || count_code_points(name) > kTagKeyCharactersMax) {
@@ -42,6 +38,44 @@ Outcome<> check_tags(const storage::NameValues& tags) {
     }
   }
   return done();
+}
+
+Outcome<storage::NameValues> read_tag_set(const XmlElement& tagging) {
+  const XmlElement* set = tagging.child("TagSet");
+  if (set == nullptr || tagging.children.size() != 1) return S3Error::malformed_xml;
+  storage::NameValues tags;
+  for (const XmlElement& tag : set->children) {
+    if (tag.name != "Tag" || tag.children.size() != 2) return S3Error::malformed_xml;
+    const auto name = child_text(tag, "Key");
+    const auto value = child_text(tag, "Value");
+    if (!name || !value || !*name || !*value) return S3Error::malformed_xml;
+    tags.emplace_back(**name, **value);
+  }
+  return tags;
+}
+
+}  // namespace
+
+Outcome<> check_tags(const storage::NameValues& tags) {
+  if (tags.size() > kObjectTagsMax) {
+    return Failure(S3Error::invalid_tag, "Object tags cannot be greater than 10");
+  }
+  return check_each(tags);
+}
+
+Outcome<storage::NameValues> parse_bucket_tagging(const XmlElement& tagging) {
+  auto tags = read_tag_set(tagging);
+  if (!tags) return tags.error();
+  if (tags->size() > kBucketTagsMax) {
+    return Failure(S3Error::bad_request, "Bucket tag count cannot be greater than 50");
+  }
+  for (const auto& [name, value] : *tags) {
+    if (name.starts_with("aws:")) {
+      return Failure(S3Error::invalid_tag, "System tags cannot be added/updated by requester").with("TagKey", name);
+    }
+  }
+  if (auto checked = check_each(*tags); !checked) return checked.error();
+  return tags;
 }
 
 Outcome<storage::NameValues> parse_tag_header(std::string_view header) {
@@ -61,17 +95,9 @@ Outcome<storage::NameValues> parse_tag_header(std::string_view header) {
 }
 
 Outcome<storage::NameValues> parse_tagging(const XmlElement& tagging) {
-  const XmlElement* set = tagging.child("TagSet");
-  if (set == nullptr || tagging.children.size() != 1) return S3Error::malformed_xml;
-  storage::NameValues tags;
-  for (const XmlElement& tag : set->children) {
-    if (tag.name != "Tag" || tag.children.size() != 2) return S3Error::malformed_xml;
-    const auto name = child_text(tag, "Key");
-    const auto value = child_text(tag, "Value");
-    if (!name || !value || !*name || !*value) return S3Error::malformed_xml;
-    tags.emplace_back(**name, **value);
-  }
-  if (auto checked = check_tags(tags); !checked) return checked.error();
+  auto tags = read_tag_set(tagging);
+  if (!tags) return tags.error();
+  if (auto checked = check_tags(*tags); !checked) return checked.error();
   return tags;
 }
 

@@ -14,6 +14,8 @@ class XmlWriter;
 // At most 10, names unique, 1 to 128 characters, values up to 256, of letters, digits, blanks and + - = . _ :
 // / @ of any script. Errors: InvalidTag.
 Outcome<> check_tags(const storage::NameValues& tags);
+// <Tagging> of a bucket: at most 50, and none that begins with "aws:". Errors: MalformedXML, InvalidTag, BadRequest.
+Outcome<storage::NameValues> parse_bucket_tagging(const XmlElement& tagging);
 // "k=v&k2=v%202". Errors: InvalidArgument, InvalidTag.
 Outcome<storage::NameValues> parse_tag_header(std::string_view header);
 // <Tagging>. Errors: MalformedXML, InvalidTag.

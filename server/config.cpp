@@ -120,6 +120,28 @@ api::User read_user(const json& value) {
   return user;
 }
 
+void read_encryption_keys(const json& value, const std::string& name, api::EncryptionOptions& encryption) {
+  if (!value.is_object()) throw ConfigError(fmt::format("\"{}\" must be an object", name));
+  for (const auto& [id, text] : value.items()) {
+    auto key = text.is_string() ? api::SecretKey::from_base64(text.get_ref<const std::string&>()) : std::nullopt;
+    // The text itself is not repeated: it may be a key that is nearly right.
+    if (id.empty() || !key) {
+      throw ConfigError(fmt::format("the encryption key \"{}\" must have a name and be the base64 of 32 bytes", id));
+    }
+    encryption.keys[id] = std::make_shared<const api::SecretKey>(std::move(*key));
+  }
+}
+
+void read_encryption(const json& value, api::EncryptionOptions& encryption) {
+  read_object(value, "\"encryption\"",
+              {{"keys", [&](const json& v, const std::string& n) { read_encryption_keys(v, n, encryption); }},
+               {"default_key", [&](const json& v, const std::string& n) { encryption.default_key = text_of(v, n); }},
+               {"allow_http", [&](const json& v, const std::string& n) { encryption.allow_http = flag_of(v, n); }}});
+  if (!encryption.default_key.empty() && !encryption.keys.contains(encryption.default_key)) {
+    throw ConfigError(fmt::format("the default_key \"{}\" of \"encryption\" is none of its keys", encryption.default_key));
+  }
+}
+
 void read_file(const std::string& file, Config& config) {
   std::ifstream stream(file);
   if (!stream) throw ConfigError(fmt::format("the configuration file {} cannot be read", file));
@@ -162,6 +184,16 @@ void read_file(const std::string& file, Config& config) {
        {"admin_socket", [&](const json& v, const std::string& n) { config.admin_socket = beside(text_of(v, n)); }},
        {"admin_token", [&](const json& v, const std::string& n) { config.admin_token = text_of(v, n); }},
        {"upkeep", [&](const json& v, const std::string&) { read_object(v, "\"upkeep\"", upkeep_keys); }},
+       {"lifecycle",
+        [&](const json& v, const std::string&) {
+          read_object(v, "\"lifecycle\"",
+                      {{"day_seconds", [&](const json& w, const std::string& n) { config.lifecycle.day_seconds = small_number_of(w, n); }},
+                       {"scan_seconds", [&](const json& w, const std::string& n) { config.lifecycle.scan_seconds = small_number_of(w, n); }}});
+        }},
+       {"access_log_seconds", [&](const json& v, const std::string& n) { config.access_log_seconds = small_number_of(v, n); }},
+       {"website_domains", [&](const json& v, const std::string& n) { config.website_domains = texts_of(v, n); }},
+       {"storage_classes", [&](const json& v, const std::string& n) { config.storage_classes = texts_of(v, n); }},
+       {"encryption", [&](const json& v, const std::string&) { read_encryption(v, config.encryption); }},
        {"region", [&](const json& v, const std::string& n) { config.region = text_of(v, n); }},
        {"locations", [&](const json& v, const std::string& n) { config.locations = texts_of(v, n); }},
        {"domains", [&](const json& v, const std::string& n) { config.domains = texts_of(v, n); }},
@@ -254,6 +286,21 @@ void check(const Config& config, bool serving) {
                                   kSlowBytesPerSecondMax));
   }
   if (config.threads > 1024) throw ConfigError("threads must be at most 1024");
+  constexpr std::uint32_t kDaySeconds = 24 * 3600;
+  if (config.lifecycle.day_seconds == 0 || config.lifecycle.day_seconds > kDaySeconds) {
+    throw ConfigError("the day_seconds of \"lifecycle\" must be from 1 to 86400");
+  }
+  if (config.lifecycle.scan_seconds == 0 || config.lifecycle.scan_seconds > kDaySeconds) {
+    throw ConfigError("the scan_seconds of \"lifecycle\" must be from 1 to 86400");
+  }
+  if (config.access_log_seconds == 0 || config.access_log_seconds > kDaySeconds) {
+    throw ConfigError("access_log_seconds must be from 1 to 86400");
+  }
+  for (const std::string& name : config.storage_classes) {
+    if (name.empty() || name.size() > 64 || name == "STANDARD") {
+      throw ConfigError(fmt::format("the storage class \"{}\" must have 1 to 64 characters and not be STANDARD", name));
+    }
+  }
   if (!config.secrets_key.empty() && !config.secrets_key_file.empty()) {
     throw ConfigError("give secrets_key or secrets_key_file, not both");
   }

@@ -51,6 +51,11 @@ struct Config {
   // Readers slower than this over a minute are cut in any case, since they hold old bytes on the drives; 0: none.
   std::uint64_t slow_reader_bytes_per_second = 4 * 1024;
   UpkeepConfig upkeep;
+  api::LifecycleOptions lifecycle;
+  std::uint32_t access_log_seconds = 300;    // how often access logs are written into their target buckets
+  std::vector<std::string> storage_classes;  // beside those of AWS
+  std::vector<std::string> website_domains;  // websites answer on BUCKET.domain
+  api::EncryptionOptions encryption;  // "keys": id to the base64 of 32 bytes
   // Seals users' secrets and temporary credentials: 32 bytes given, or kept in a file that is made at the first start.
   std::string secrets_key;
   std::string secrets_key_file;        // empty: see secrets_key.h

@@ -93,6 +93,36 @@ void refuse_taken(const tcp::endpoint& endpoint) {
   probe.bind(endpoint);
 }
 
+// Looks from time to time whether a lifecycle rule has something to do, until it is cancelled.
+Task<> keep_lifecycle(api::Service& service, std::uint32_t scan_seconds) {
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  const asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
+  while (cancellation.cancelled() == asio::cancellation_type::none) {
+    timer.expires_after(std::chrono::seconds(scan_seconds));
+    auto [error] = co_await timer.async_wait(asio::as_tuple(storage::use_task));
+    if (error) co_return;
+    co_await service.run_lifecycle();
+  }
+}
+
+// Writes access logs from time to time, and a last time when it is cancelled.
+Task<> keep_access_logs(api::Service& service, std::uint32_t seconds) {
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  const asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
+  bool last = false;
+  while (!last) {
+    timer.expires_after(std::chrono::seconds(seconds));
+    auto [error] = co_await timer.async_wait(asio::as_tuple(storage::use_task));
+    last = error || cancellation.cancelled() != asio::cancellation_type::none;
+    co_await service.flush_access_logs();
+  }
+}
+
+Task<> end_group(storage::TaskGroup& group) {
+  group.cancel();
+  co_await group.join();
+}
+
 std::future<void> start_on(CoreThread& core, Task<> task) {
   return asio::co_spawn(core.context, std::move(task), asio::use_future);
 }
@@ -128,6 +158,8 @@ class Process {
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<AdminServer> admin_;
   std::vector<std::unique_ptr<CoreThread>> cores_;
+  storage::TaskGroup lifecycle_;
+  storage::TaskGroup access_logs_;
 };
 
 tcp::endpoint Process::resolve(const std::string& address) {
@@ -226,6 +258,10 @@ bool Process::start(std::string& why) {
   options.locations = config_.locations;
   options.domains = config_.domains;
   options.users = config_.users;
+  options.encryption = config_.encryption;
+  options.lifecycle = config_.lifecycle;
+  options.storage_classes = config_.storage_classes;
+  options.website_domains = config_.website_domains;
   options.signature_v2 = config_.signature_v2;
   options.unsafe_anonymous_reads = config_.unsafe_anonymous_reads;
   if (!load_secrets_key(config_, options.secrets_key, why)) return false;
@@ -248,6 +284,8 @@ bool Process::start(std::string& why) {
     core->thread = std::thread([&context = core->context] { context.run(); });
   }
   store_->attach(cores_.front()->core.executor);
+  lifecycle_.spawn(cores_.front()->core.executor, keep_lifecycle(*service_, config_.lifecycle.scan_seconds));
+  access_logs_.spawn(cores_.front()->core.executor, keep_access_logs(*service_, config_.access_log_seconds));
   storage::log_info("ready", {{"listen", config_.listen},
                               {"tls", config_.tls.listen.empty() ? "off" : config_.tls.listen},
                               {"admin", config_.admin_listen.empty() ? "off" : config_.admin_listen},
@@ -301,6 +339,7 @@ void Process::stop() {
   const auto limit = std::chrono::steady_clock::now() + kStopLimit;
   s3_->stop();
   admin_service_->stop();
+  start_on(*cores_.front(), end_group(lifecycle_)).get();
   on_all_cores(begin_stop);
   on_all_cores([limit](CoreThread& core) { return drain(core, limit); });
   on_all_cores(close_listeners);
@@ -315,6 +354,8 @@ void Process::stop() {
     start_on(*cores_[i], cut_sessions(*cores_[i])).get();
     joined[i].get();
   }
+  // What the last requests left.
+  start_on(*cores_.front(), end_group(access_logs_)).get();
   admin_->stop();
   store_->stop();
   for (auto& core : cores_) {

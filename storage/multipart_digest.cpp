@@ -1,6 +1,7 @@
 #include "storage/multipart_digest.h"
 
 #include <openssl/evp.h>
+#include <xxhash.h>
 
 #include <memory>
 
@@ -50,8 +51,35 @@ std::size_t digest_bytes(ChecksumAlgorithm algorithm) {
     case ChecksumAlgorithm::crc64nvme: return 8;
     case ChecksumAlgorithm::sha1: return 20;
     case ChecksumAlgorithm::sha256: return 32;
+    case ChecksumAlgorithm::sha512: return 64;
+    case ChecksumAlgorithm::md5: return 16;
+    case ChecksumAlgorithm::xxhash64:
+    case ChecksumAlgorithm::xxhash3: return 8;
+    case ChecksumAlgorithm::xxhash128: return 16;
   }
   return 0;
+}
+
+// Of the algorithms whose multipart checksums are composite only.
+std::string digest_of(ChecksumAlgorithm algorithm, const std::string& bytes) {
+  switch (algorithm) {
+    case ChecksumAlgorithm::sha1: return evp_digest(EVP_sha1(), bytes);
+    case ChecksumAlgorithm::sha256: return evp_digest(EVP_sha256(), bytes);
+    case ChecksumAlgorithm::sha512: return evp_digest(EVP_sha512(), bytes);
+    case ChecksumAlgorithm::md5: return evp_digest(EVP_md5(), bytes);
+    case ChecksumAlgorithm::xxhash64: return big_endian<std::uint64_t>(XXH64(bytes.data(), bytes.size(), 0));
+    case ChecksumAlgorithm::xxhash3: return big_endian<std::uint64_t>(XXH3_64bits(bytes.data(), bytes.size()));
+    case ChecksumAlgorithm::xxhash128: {
+      const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
+      return big_endian<std::uint64_t>(hash.high64) + big_endian<std::uint64_t>(hash.low64);
+    }
+    case ChecksumAlgorithm::none:
+    case ChecksumAlgorithm::crc32:
+    case ChecksumAlgorithm::crc32c:
+    case ChecksumAlgorithm::crc64nvme: break;
+  }
+  CHECK(false);
+  return {};
 }
 
 }  // namespace
@@ -89,12 +117,15 @@ Result<Checksum> multipart_checksum(const std::vector<const records::Part*>& par
       checksum.value = combine(parts, erasure::crc64nvme_combine);
       return checksum;
     case ChecksumAlgorithm::sha1:
-      if (full) return Errc::checksum_type_mismatch;
-      checksum.value = evp_digest(EVP_sha1(), digests);
-      return checksum;
     case ChecksumAlgorithm::sha256:
+    case ChecksumAlgorithm::sha512:
+    case ChecksumAlgorithm::md5:
+    case ChecksumAlgorithm::xxhash64:
+    case ChecksumAlgorithm::xxhash3:
+    case ChecksumAlgorithm::xxhash128:
+      // No way leads from the digests of two pieces to that of both together.
       if (full) return Errc::checksum_type_mismatch;
-      checksum.value = evp_digest(EVP_sha256(), digests);
+      checksum.value = digest_of(algorithm, digests);
       return checksum;
   }
   return Errc::checksum_type_mismatch;

@@ -54,7 +54,19 @@ struct ObjectKey {
   std::string key;  // 1..kKeyBytesMax bytes of UTF-8
 };
 
-enum class ChecksumAlgorithm : std::uint8_t { none = 0, crc32 = 1, crc32c = 2, crc64nvme = 3, sha1 = 4, sha256 = 5 };
+enum class ChecksumAlgorithm : std::uint8_t {
+  none = 0,
+  crc32 = 1,
+  crc32c = 2,
+  crc64nvme = 3,
+  sha1 = 4,
+  sha256 = 5,
+  sha512 = 6,
+  md5 = 7,
+  xxhash64 = 8,
+  xxhash3 = 9,  // its 64-bit form
+  xxhash128 = 10,
+};
 enum class ChecksumType : std::uint8_t { full_object = 0, composite = 1 };
 
 struct Checksum {

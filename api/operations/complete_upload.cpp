@@ -3,7 +3,9 @@
 #include "api/checksum.h"
 #include "api/conditions.h"
 #include "api/encoding.h"
+#include "api/encryption.h"
 #include "api/limits.h"
+#include "api/object_headers.h"
 #include "api/operations/operations.h"
 #include "api/operations/results.h"
 #include "api/versions.h"
@@ -135,15 +137,6 @@ Failure complete_failure(const storage::Error& error, const storage::CompleteFai
   return failure;
 }
 
-std::string location(const Call& call) {
-  std::string url = call.request.tls ? "https://" : "http://";
-  url += call.request.header("host").value_or("localhost");
-  if (!call.target.virtual_hosted) url += "/" + call.target.bucket;
-  url += '/';
-  append_percent_encoded(url, call.target.key, Slash::keep);
-  return url;
-}
-
 }  // namespace
 
 Task<Outcome<Response>> complete_multipart_upload(Call& call) {
@@ -171,7 +164,7 @@ Task<Outcome<Response>> complete_multipart_upload(Call& call) {
 
   XmlWriter xml;
   xml.open_root("CompleteMultipartUploadResult");
-  xml.element("Location", location(call));
+  xml.element("Location", object_url(call));
   xml.element("Bucket", call.target.bucket);
   xml.element("Key", call.target.key);
   xml.etag((*info)->etag);
@@ -179,6 +172,8 @@ Task<Outcome<Response>> complete_multipart_upload(Call& call) {
   xml.close("CompleteMultipartUploadResult");
   Response response = xml_response(xml);
   add_version_header(call, **info, response);
+  add_encryption_headers((*info)->controls.encryption, response);
+  add_expiration(call, **info, response);
   co_return response;
 }
 

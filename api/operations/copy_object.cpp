@@ -6,7 +6,9 @@
 #include "api/conditions.h"
 #include "api/copy_body.h"
 #include "api/copy_source.h"
+#include "api/decrypted_object.h"
 #include "api/encoding.h"
+#include "api/encryption.h"
 #include "api/http_date.h"
 #include "api/object_headers.h"
 #include "api/object_lock.h"
@@ -31,6 +33,9 @@ struct CopyPlan {
   storage::CopyOptions options;
   std::optional<ChecksumAlgorithm> algorithm;
   bool changes_something = false;
+  bool shares_bytes = false;  // else they are read, decrypted, encrypted and written again
+  SecretKeyPtr source_key;    // null: the source's bytes are plain
+  Sealing sealing;            // of a copy that does not share
 };
 
 Outcome<CopyPlan> plan_copy(const Call& call, const storage::ObjectInfo& source) {
@@ -43,12 +48,14 @@ Outcome<CopyPlan> plan_copy(const Call& call, const storage::ObjectInfo& source)
   if (!given) return given.error();
   if (*tagging) plan.options.tags = given->tags;
   const std::string redirect = given->website_redirect;
+  const std::string storage_class = given->storage_class;
   if (*metadata) {
     plan.options.attributes = std::move(*given);
-  } else if (!redirect.empty()) {
-    // The redirect is never copied and may be given without replacing the rest.
+  } else if (redirect != source.attributes.website_redirect || storage_class != source.attributes.storage_class) {
+    // Neither is ever copied, and both may be given without replacing the rest.
     plan.options.attributes = source.attributes;
     plan.options.attributes->website_redirect = redirect;
+    plan.options.attributes->storage_class = storage_class;
   }
   auto condition = write_condition(call);
   if (!condition) return condition.error();
@@ -64,12 +71,41 @@ Outcome<CopyPlan> plan_copy(const Call& call, const storage::ObjectInfo& source)
     if (!plan.algorithm)
       return Failure(S3Error::invalid_request, "Checksum algorithm provided is unsupported.");
   }
-  plan.changes_something = plan.options.attributes || plan.options.tags || plan.algorithm;
+  const bool other_class = call.header("x-amz-storage-class") && storage_class != source.attributes.storage_class;
+  plan.changes_something = *metadata || *tagging || plan.algorithm || !redirect.empty() || other_class;
   return plan;
 }
 
 bool has_checksum(const storage::ObjectInfo& info, ChecksumAlgorithm algorithm) {
   return info.checksum.algorithm == algorithm && info.checksum.type == ChecksumType::full_object;
+}
+
+// Keeps the source's algorithm where the request names none, so that a copy answers the same questions.
+ChecksumAlgorithm through_algorithm(const CopyPlan& plan, const storage::ObjectInfo& source) {
+  if (plan.algorithm) return *plan.algorithm;
+  if (source.checksum.algorithm == ChecksumAlgorithm::none) return ChecksumAlgorithm::crc64nvme;
+  return source.checksum.algorithm;
+}
+
+// What becomes of the bytes. The source's key must be right even where they are shared.
+Task<Outcome<>> plan_bytes(Call& call, const storage::ObjectInfo& source, CopyPlan& plan) {
+  auto wish = read_encryption(call);
+  if (!wish) co_return wish.error();
+  plan.changes_something = plan.changes_something || wish->from_request;
+  auto key = co_await open_key(call, source.controls.encryption, "x-amz-copy-source-");
+  if (!key) co_return key.error();
+  plan.source_key = std::move(*key);
+  plan.shares_bytes = shares_bytes(source.controls.encryption, *wish) &&
+                      (!plan.algorithm || has_checksum(source, *plan.algorithm));
+  if (plan.shares_bytes) {
+    plan.options.controls.encryption = source.controls.encryption;
+    plan.sealing.envelope = source.controls.encryption;
+    co_return done();
+  }
+  auto sealing = co_await make_sealing(call, std::move(*wish));
+  if (!sealing) co_return sealing.error();
+  plan.sealing = std::move(*sealing);
+  co_return done();
 }
 
 Task<storage::Result<storage::ObjectInfoPtr>> copy_through(Call& call, storage::OpenObject& source,
@@ -79,9 +115,14 @@ Task<storage::Result<storage::ObjectInfoPtr>> copy_through(Call& call, storage::
   options.attributes.tags = plan.options.tags.value_or(source.info()->attributes.tags);
   options.controls = std::move(plan.options.controls);
   options.condition = std::move(plan.options.condition);
+  options.controls.encryption = plan.sealing.envelope;
+  std::optional<DecryptedObject> decrypted;
+  if (plan.source_key) decrypted.emplace(source, plan.source_key, call.store.request_pool());
+  storage::OpenObject& readable = decrypted ? static_cast<storage::OpenObject&>(*decrypted) : source;
   const ByteRange whole{0, source.info()->size};
-  CopyBody body(source, whole, *plan.algorithm);
-  co_return co_await call.store.put(call.object_key(), std::move(options), body);
+  CopyBody body(readable, whole, through_algorithm(plan, *source.info()));
+  SealedBody sealed(body, call.store.request_pool(), plan.sealing, 0);
+  co_return co_await call.store.put(call.object_key(), std::move(options), sealed.source());
 }
 
 }  // namespace
@@ -97,6 +138,7 @@ Task<Outcome<Response>> copy_object(Call& call) {
   }
   auto plan = plan_copy(call, *from);
   if (!plan) co_return plan.error();
+  if (auto planned = co_await plan_bytes(call, *from, *plan); !planned) co_return planned.error();
   // A version copied onto its own key becomes the current one: that changes something too.
   std::string version_id;
   const auto named = parse_copy_source(call.header("x-amz-copy-source").value_or(""), &version_id);
@@ -109,7 +151,8 @@ Task<Outcome<Response>> copy_object(Call& call) {
         "the object's metadata, storage class, website redirect location or encryption attributes.");
   }
   storage::Result<storage::ObjectInfoPtr> info = storage::Errc::invalid_argument;
-  if (plan->algorithm && !has_checksum(*from, *plan->algorithm)) {
+  const std::string envelope = plan->sealing.envelope;
+  if (!plan->shares_bytes) {
     info = co_await copy_through(call, **source, std::move(*plan));
   } else {
     info = co_await call.store.copy(**source, call.object_key(), std::move(plan->options));
@@ -123,6 +166,8 @@ Task<Outcome<Response>> copy_object(Call& call) {
   write_checksum(xml, **info);
   xml.close("CopyObjectResult");
   Response response = xml_response(xml);
+  add_encryption_headers(envelope, response, true);
+  add_expiration(call, **info, response);
   add_version_header(call, **info, response);
   co_await add_source_version(call, *from, response);
   co_return response;

@@ -4,6 +4,8 @@
 #include "api/ascii.h"
 #include "api/byte_range.h"
 #include "api/conditions.h"
+#include "api/decrypted_object.h"
+#include "api/encryption.h"
 #include "api/object_headers.h"
 #include "api/object_lock.h"
 #include "api/operations/operations.h"
@@ -132,6 +134,7 @@ Response not_modified(const Call& call, const storage::ObjectInfo& info, std::st
 
 // The answer but for its bytes.
 Outcome<Response> describe(const Call& call, const storage::ObjectInfo& info, Selection& selection) {
+  if (auto allowed = check_reader(call, info); !allowed) return allowed.error();
   Response response;
   if (auto added = add_object_headers(call, info, response); !added) return added.error();
   std::string_view condition;
@@ -154,7 +157,21 @@ Outcome<Response> describe(const Call& call, const storage::ObjectInfo& info, Se
   add_version_header(call, info, response);
   add_lock_headers(info, response);
   add_selection_headers(call, info, selection, response);
+  add_encryption_headers(info.controls.encryption, response);
+  add_expiration(call, info, response);
   return response;
+}
+
+// The same version, read as its client wrote it.
+Task<Outcome<std::unique_ptr<storage::OpenObject>>> decrypted(Call& call,
+                                                              std::unique_ptr<storage::OpenObject> object) {
+  const std::string& envelope = object->info()->controls.encryption;
+  if (envelope.empty()) co_return std::move(object);
+  auto key = co_await open_key(call, envelope, "x-amz-");
+  if (!key) co_return key.error();
+  auto opened =
+      std::make_unique<DecryptedObject>(std::move(object), std::move(*key), call.store.request_pool());
+  co_return std::unique_ptr<storage::OpenObject>(std::move(opened));
 }
 
 }  // namespace
@@ -188,8 +205,10 @@ Task<Outcome<Response>> get_object(Call& call) {
   if (auto allowed = call.authorizer.check_version(call, *(*object)->info()); !allowed) co_return allowed.error();
   auto response = describe(call, *(*object)->info(), selection);
   if (response && response->status != 304 && selection.range.length > 0) {
-    response->stream = (*object)->read(selection.range.offset, selection.range.length);
-    response->object = std::move(*object);
+    auto readable = co_await decrypted(call, std::move(*object));
+    if (!readable) co_return readable.error();
+    response->stream = (*readable)->read(selection.range.offset, selection.range.length);
+    response->object = std::move(*readable);
   }
   co_return response;
 }

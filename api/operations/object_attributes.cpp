@@ -1,6 +1,7 @@
 // GetObjectAttributes.
 #include "api/ascii.h"
 #include "api/checksum.h"
+#include "api/encryption.h"
 #include "api/http_date.h"
 #include "api/operations/operations.h"
 #include "api/operations/results.h"
@@ -100,6 +101,7 @@ Task<Outcome<Response>> get_object_attributes(Call& call) {
   const auto found = co_await find_version(call, std::move(*version));
   if (!found) co_return found.error();
   const storage::ObjectInfo& info = **found;
+  if (auto allowed = check_reader(call, info); !allowed) co_return allowed.error();
 
   XmlWriter xml;
   xml.open_root("GetObjectAttributesResponse");
@@ -110,7 +112,10 @@ Task<Outcome<Response>> get_object_attributes(Call& call) {
     xml.close("Checksum");
   }
   if (wanted->parts && !info.parts.empty()) write_parts(xml, info, *marker, *limit);
-  if (wanted->storage_class) xml.element("StorageClass", "STANDARD");
+  if (wanted->storage_class) {
+    const std::string& named = info.attributes.storage_class;
+    xml.element("StorageClass", named.empty() ? std::string_view("STANDARD") : std::string_view(named));
+  }
   if (wanted->size) xml.element("ObjectSize", info.size);
   xml.close("GetObjectAttributesResponse");
   Response response = xml_response(xml);

@@ -12,6 +12,28 @@ Task<Outcome<Response>> head_bucket(Call& call);
 Task<Outcome<Response>> delete_bucket(Call& call);
 Task<Outcome<Response>> get_bucket_location(Call& call);
 Task<Outcome<Response>> get_unconfigured(Call& call);  // what nobody configured: item by item as S3 answers
+Task<Outcome<Response>> get_bucket_website(Call& call);
+Task<Outcome<Response>> put_bucket_website(Call& call);
+Task<Outcome<Response>> delete_bucket_website(Call& call);
+Task<Outcome<Response>> get_request_payment(Call& call);
+Task<Outcome<Response>> put_request_payment(Call& call);
+Task<Outcome<Response>> get_accelerate_configuration(Call& call);
+Task<Outcome<Response>> put_accelerate_configuration(Call& call);
+Task<Outcome<Response>> get_bucket_logging(Call& call);
+Task<Outcome<Response>> put_bucket_logging(Call& call);
+Task<Outcome<Response>> put_bucket_notification(Call& call);
+Task<Outcome<Response>> get_bucket_cors(Call& call);
+Task<Outcome<Response>> put_bucket_cors(Call& call);
+Task<Outcome<Response>> delete_bucket_cors(Call& call);
+Task<Outcome<Response>> get_bucket_tagging(Call& call);
+Task<Outcome<Response>> put_bucket_tagging(Call& call);
+Task<Outcome<Response>> delete_bucket_tagging(Call& call);
+Task<Outcome<Response>> get_bucket_lifecycle(Call& call);
+Task<Outcome<Response>> put_bucket_lifecycle(Call& call);
+Task<Outcome<Response>> delete_bucket_lifecycle(Call& call);
+Task<Outcome<Response>> get_bucket_encryption(Call& call);
+Task<Outcome<Response>> put_bucket_encryption(Call& call);
+Task<Outcome<Response>> delete_bucket_encryption(Call& call);
 Task<Outcome<Response>> get_acl(Call& call);
 Task<Outcome<Response>> put_acl(Call& call);
 Task<Outcome<Response>> get_bucket_policy(Call& call);
@@ -29,6 +51,7 @@ Task<Outcome<Response>> get_object(Call& call);  // and HEAD
 // A GET of an object that was found in memory.
 Outcome<Response> get_cached_object(Call& call, storage::CachedObject object);
 Task<Outcome<Response>> put_object(Call& call);
+Task<Outcome<Response>> post_object(Call& call);  // a form; it says itself who sent it
 Task<Outcome<Response>> copy_object(Call& call);
 Task<Outcome<Response>> rename_object(Call& call);
 // PutObject with x-amz-write-offset-bytes. nullopt: the object is absent and the offset 0, so that the body is all of it.

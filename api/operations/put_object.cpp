@@ -2,6 +2,7 @@
 #include "api/access/request_acl.h"
 #include "api/ascii.h"
 #include "api/conditions.h"
+#include "api/encryption.h"
 #include "api/http_date.h"
 #include "api/object_headers.h"
 #include "api/object_lock.h"
@@ -24,11 +25,14 @@ Task<Outcome<Response>> put_object(Call& call) {
     if (*appended) co_return std::move(**appended);
     condition->if_none_match_any = true;
   }
+  auto wish = read_encryption(call);
+  if (!wish) co_return wish.error();
   auto controls = new_object_controls(call);
   if (!controls) co_return controls.error();
   BodyNeeds needs;
   needs.length_required = true;
-  needs.md5 = true;
+  // The ETag of what only its client, or KMS, can decrypt is no MD5.
+  needs.md5 = wish->envelope.kind == EncryptionKind::none || wish->envelope.kind == EncryptionKind::store;
   // S3's own default where a client sends no checksum.
   needs.algorithm = ChecksumAlgorithm::crc64nvme;
   auto plan = plan_body(call.request, call.body, call.identity, needs);
@@ -42,19 +46,25 @@ Task<Outcome<Response>> put_object(Call& call) {
                       "Lock parameters");
   }
 
+  auto sealing = co_await make_sealing(call, std::move(*wish));
+  if (!sealing) co_return sealing.error();
   storage::PutOptions options;
   options.attributes = std::move(*attributes);
   options.controls = std::move(*controls);
   options.controls.lock = *lock;
+  options.controls.encryption = sealing->envelope;
   options.condition = std::move(*condition);
   VerifiedBody body(call.body, std::move(*plan));
-  const auto info = co_await call.store.put(call.object_key(), std::move(options), body);
+  SealedBody sealed(body, call.store.request_pool(), *sealing, 0);
+  const auto info = co_await call.store.put(call.object_key(), std::move(options), sealed.source());
   if (!info) co_return body_failure(info.error(), body);
 
   Response response;
   add_etag((*info)->etag, response);
   add_version_header(call, **info, response);
   add_checksum_headers(**info, response);
+  add_encryption_headers(sealing->envelope, response, true);
+  add_expiration(call, **info, response);
   co_return response;
 }
 

@@ -25,6 +25,15 @@ void write_part_checksum(XmlWriter& xml, const storage::Checksum& checksum) {
   xml.element(checksum_element(checksum.algorithm), to_base64(checksum.value));
 }
 
+std::string object_url(const Call& call) {
+  std::string url = call.request.tls ? "https://" : "http://";
+  url += call.request.header("host").value_or("localhost");
+  if (!call.target.virtual_hosted) url += "/" + call.target.bucket;
+  url += '/';
+  append_percent_encoded(url, call.target.key, Slash::keep);
+  return url;
+}
+
 Failure body_failure(const storage::Error& error, const VerifiedBody& body) {
   if (body.failure() && make_error_code(body.failure()->error()) == error) return *body.failure();
   return Failure(error);

@@ -15,6 +15,9 @@ void write_part_checksum(XmlWriter& xml, const storage::Checksum& checksum);
 // Parts of the object: the N of its ETag; 0 when it was not made of parts.
 std::size_t parts_count(const storage::ObjectInfo& info);
 
+// The address of the call's object as this client reaches it.
+std::string object_url(const Call& call);
+
 // The failure behind an error that the store or its body reported.
 Failure body_failure(const storage::Error& error, const VerifiedBody& body);
 

@@ -12,11 +12,6 @@ struct ErrorAnswer {
 };
 
 constexpr ErrorAnswer kErrors[] = {
-    {"cors", S3Error::no_such_cors_configuration},
-    {"lifecycle", S3Error::no_such_lifecycle_configuration},
-    {"tagging", S3Error::no_such_tag_set},
-    {"encryption", S3Error::server_side_encryption_configuration_not_found},
-    {"website", S3Error::no_such_website_configuration},
     {"replication", S3Error::replication_configuration_not_found},
     {"torrent", S3Error::no_such_key},
 };
@@ -29,10 +24,7 @@ struct Document {
 };
 
 constexpr Document kDocuments[] = {
-    {"logging", "BucketLoggingStatus", "", ""},
     {"notification", "NotificationConfiguration", "", ""},
-    {"accelerate", "AccelerateConfiguration", "", ""},
-    {"requestPayment", "RequestPaymentConfiguration", "Payer", "BucketOwner"},
 };
 
 }  // namespace

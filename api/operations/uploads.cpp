@@ -1,9 +1,12 @@
 // CreateMultipartUpload, UploadPart, UploadPartCopy, AbortMultipartUpload.
 #include "api/access/request_acl.h"
 #include "api/ascii.h"
+#include "api/bucket_settings.h"
 #include "api/checksum.h"
 #include "api/copy_body.h"
 #include "api/copy_source.h"
+#include "api/decrypted_object.h"
+#include "api/encryption.h"
 #include "api/http_date.h"
 #include "api/limits.h"
 #include "api/object_headers.h"
@@ -37,7 +40,8 @@ Outcome<> read_checksum_wish(const Call& call, storage::UploadOptions& options) 
   if (!algorithm) {
     return Failure(S3Error::invalid_request,
                    "Checksum algorithm provided is unsupported. Please try again with any "
-                   "of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
+                   "of the valid types: " +
+                       std::string(kChecksumNames));
   }
   options.algorithm = *algorithm;
   options.type = default_checksum_type(*algorithm);
@@ -60,6 +64,7 @@ struct PartTarget {
   std::string upload_id;
   std::uint32_t number = 0;
   ChecksumAlgorithm declared = ChecksumAlgorithm::none;
+  Sealing sealing;
 };
 
 Task<Outcome<PartTarget>> find_part_target(Call& call) {
@@ -74,6 +79,9 @@ Task<Outcome<PartTarget>> find_part_target(Call& call) {
   const auto upload = co_await call.store.upload(call.object_key(), target.upload_id);
   if (!upload) co_return upload.error();
   target.declared = upload->options.algorithm;
+  auto sealing = co_await part_sealing(call, upload->options.controls.encryption);
+  if (!sealing) co_return sealing.error();
+  target.sealing = std::move(*sealing);
   co_return target;
 }
 
@@ -97,6 +105,11 @@ Task<Outcome<Response>> create_multipart_upload(Call& call) {
   if (!lock) co_return lock.error();
   options.controls.lock = *lock;
   if (auto wish = read_checksum_wish(call, options); !wish) co_return wish.error();
+  auto wish = read_encryption(call);
+  if (!wish) co_return wish.error();
+  auto sealing = co_await make_sealing(call, std::move(*wish));
+  if (!sealing) co_return sealing.error();
+  options.controls.encryption = sealing->envelope;
   const auto upload = co_await call.store.create_upload(call.object_key(), options);
   if (!upload) co_return upload.error();
 
@@ -111,6 +124,9 @@ Task<Outcome<Response>> create_multipart_upload(Call& call) {
     response.add_header("x-amz-checksum-algorithm", checksum_name(options.algorithm));
     response.add_header("x-amz-checksum-type", checksum_type_name(options.type));
   }
+  add_encryption_headers(sealing->envelope, response, true);
+  const auto rules = call.settings->lifecycle.get(*call.bucket);
+  add_abort_headers(rules.get(), call.target.key, upload->initiated_ms, response);
   co_return response;
 }
 
@@ -119,7 +135,7 @@ Task<Outcome<Response>> upload_part(Call& call) {
   if (!target) co_return target.error();
   BodyNeeds needs;
   needs.length_required = true;
-  needs.md5 = true;
+  needs.md5 = target->sealing.etag == SealedEtag::md5_of_plain;
   needs.algorithm = part_algorithm(*target);
   auto plan = plan_body(call.request, call.body, call.identity, needs);
   if (!plan) co_return plan.error();
@@ -130,11 +146,14 @@ Task<Outcome<Response>> upload_part(Call& call) {
     co_return Failure(S3Error::invalid_request, std::move(message));
   }
   VerifiedBody body(call.body, std::move(*plan));
-  const auto part = co_await call.store.put_part(call.object_key(), target->upload_id, target->number, body);
+  SealedBody sealed(body, call.store.request_pool(), target->sealing, target->number);
+  const auto part =
+      co_await call.store.put_part(call.object_key(), target->upload_id, target->number, sealed.source());
   if (!part) co_return body_failure(part.error(), body);
   Response response;
   add_etag(part->etag, response);
   add_checksum_header(part->checksum, response);
+  add_encryption_headers(target->sealing.envelope, response);
   co_return response;
 }
 
@@ -165,8 +184,15 @@ Task<Outcome<Response>> upload_part_copy(Call& call) {
         S3Error::invalid_request,
         "The specified copy source is larger than the maximum allowable size for a copy source");
   }
-  CopyBody body(**source, range, part_algorithm(*target));
-  const auto part = co_await call.store.put_part(call.object_key(), target->upload_id, target->number, body);
+  auto key = co_await open_key(call, (*source)->info()->controls.encryption, "x-amz-copy-source-");
+  if (!key) co_return key.error();
+  std::optional<DecryptedObject> decrypted;
+  if (*key) decrypted.emplace(**source, *key, call.store.request_pool());
+  storage::OpenObject& readable = decrypted ? static_cast<storage::OpenObject&>(*decrypted) : **source;
+  CopyBody body(readable, range, part_algorithm(*target));
+  SealedBody sealed(body, call.store.request_pool(), target->sealing, target->number);
+  const auto part =
+      co_await call.store.put_part(call.object_key(), target->upload_id, target->number, sealed.source());
   if (!part) co_return part.error();
 
   XmlWriter xml;
@@ -176,6 +202,7 @@ Task<Outcome<Response>> upload_part_copy(Call& call) {
   write_part_checksum(xml, part->checksum);
   xml.close("CopyPartResult");
   Response response = xml_response(xml);
+  add_encryption_headers(target->sealing.envelope, response);
   co_await add_source_version(call, *(*source)->info(), response);
   co_return response;
 }

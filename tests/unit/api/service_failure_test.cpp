@@ -77,7 +77,7 @@ TEST_F(FailureTest, TooLargeIsKnownAtTheHead) {
 TEST_F(FailureTest, RefusedBeforeTheBodyIsRead) {
   for (const auto& [name, value, code] : {std::tuple{"content-md5", "nonsense", "InvalidDigest"},
                                           {"x-amz-checksum-crc32", "nonsense", "BadDigest"},
-                                          {"x-amz-checksum-md5", "AAAA", "InvalidRequest"},
+                                          {"x-amz-checksum-blake3", "AAAA", "InvalidRequest"},
                                           {"x-amz-tagging", "a=1&a=1", "InvalidTag"},
                                           {"if-none-match", "\"x\"", "NotImplemented"}}) {
     TestRequest request("PUT", "/bkt/k", "hello");

@@ -186,7 +186,12 @@ TEST_F(MultipartTest, DeclaredChecksums) {
   for (const auto& [algorithm, type] : {std::pair{"CRC64NVME", "COMPOSITE"},
                                         {"SHA1", "FULL_OBJECT"},
                                         {"SHA256", "FULL_OBJECT"},
-                                        {"MD5", ""},
+                                        {"SHA512", "FULL_OBJECT"},
+                                        {"MD5", "FULL_OBJECT"},
+                                        {"XXHASH64", "FULL_OBJECT"},
+                                        {"XXHASH3", "FULL_OBJECT"},
+                                        {"XXHASH128", "FULL_OBJECT"},
+                                        {"BLAKE3", ""},
                                         {"CRC32", "SOMETHING"},
                                         {"", "COMPOSITE"}}) {
     EXPECT_EQ(create(algorithm, type).code(), "InvalidRequest") << algorithm << " " << type;
@@ -223,6 +228,37 @@ TEST_F(MultipartTest, DeclaredChecksums) {
   get.set("x-amz-checksum-mode", "ENABLED");
   EXPECT_EQ(call(get).header("x-amz-checksum-sha256"), composed.element("ChecksumSHA256"));
   EXPECT_EQ(call(get).header("x-amz-checksum-type"), "COMPOSITE");
+}
+
+// Items 29, 34, 127: the algorithms that only have the composite form, by part, listed, completed and read.
+TEST_F(MultipartTest, CompositeChecksumsOfEveryAlgorithm) {
+  for (const api::ChecksumAlgorithm algorithm :
+       {api::ChecksumAlgorithm::sha1, api::ChecksumAlgorithm::sha256, api::ChecksumAlgorithm::sha512,
+        api::ChecksumAlgorithm::md5, api::ChecksumAlgorithm::xxhash64, api::ChecksumAlgorithm::xxhash3,
+        api::ChecksumAlgorithm::xxhash128}) {
+    const std::string name(api::checksum_name(algorithm));
+    const std::string element(api::checksum_element(algorithm));
+    TestRequest create("POST", "/bkt/k?uploads");
+    create.set("x-amz-checksum-algorithm", name);
+    const Reply created = call(create);
+    EXPECT_EQ(created.header("x-amz-checksum-type"), "COMPOSITE") << name;
+    const std::string upload = created.element("UploadId");
+    api::ChecksumHasher hasher(algorithm);
+    hasher.update(api::bytes_of("hello"));
+    const std::string raw = hasher.finish();
+    const std::string etag = put_part("/bkt/k", upload, 1, "hello");
+    EXPECT_EQ(call("GET", "/bkt/k?uploadId=" + upload).element(element), api::to_base64(raw));
+    api::ChecksumHasher composite(algorithm);
+    composite.update(api::bytes_of(raw));
+    const std::string expected = api::to_base64(composite.finish()) + "-1";
+    const Reply done = complete("/bkt/k", upload, {{1, etag}});
+    EXPECT_EQ(done.element(element), expected);
+    EXPECT_EQ(done.element("ChecksumType"), "COMPOSITE");
+    TestRequest attributes("GET", "/bkt/k?attributes");
+    attributes.set("x-amz-object-attributes", "Checksum,ObjectParts");
+    EXPECT_EQ(call(attributes).element(element), expected);
+    EXPECT_EQ(call(attributes).count("<" + element + ">"), 2u);
+  }
 }
 
 // Items 102, 103.

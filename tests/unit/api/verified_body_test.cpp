@@ -91,7 +91,13 @@ TEST(VerifiedBody, EveryAlgorithmInTheHeader) {
        {std::pair{"x-amz-checksum-crc32", "NhCmhg=="},
         {"x-amz-checksum-crc32c", "mnG7TA=="},
         {"x-amz-checksum-sha1", "qvTGHdzF6KLavt4PO0gs2a6pQ00="},
-        {"x-amz-checksum-sha256", "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="}}) {
+        {"x-amz-checksum-sha256", "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="},
+        {"x-amz-checksum-sha512",
+         "m3HSJL1i83hdltRq0+o9czGb+8KJDKra4t/3JRlnPKcjI8PZm6XBHXx6zG4UuMXaDEZjR1wuXDre9G9zvN7AQw=="},
+        {"x-amz-checksum-md5", "XUFAKrxLKna5cZ2REBfFkg=="},
+        {"x-amz-checksum-xxhash64", "JseCfYifbaM="},
+        {"x-amz-checksum-xxhash3", "lVXoVVxi3P0="},
+        {"x-amz-checksum-xxhash128", "tenBrQcbPn/Hec+qXlI4GA=="}}) {
     Case test = plain("hello");
     test.request.set(name, value);
     const Outcome outcome = test.run();
@@ -113,12 +119,12 @@ TEST(VerifiedBody, ChecksumHeadersThatAreRefused) {
   two.request.set("x-amz-checksum-crc32", "NhCmhg==").set("x-amz-checksum-crc32c", "mnG7TA==");
   EXPECT_EQ(two.run().refused, S3Error::invalid_request);
   Case unknown = plain("hello");
-  unknown.request.set("x-amz-checksum-xxhash64", "AAAAAAAAAAA=");
+  unknown.request.set("x-amz-checksum-blake3", "AAAAAAAAAAA=");
   EXPECT_EQ(unknown.run().refused, S3Error::invalid_request);
   Case named = plain("hello");
   named.request.set("x-amz-sdk-checksum-algorithm", "CRC32");
   EXPECT_EQ(named.run().refused, S3Error::invalid_request);
-  named.request.replace("x-amz-sdk-checksum-algorithm", "XXHASH3");
+  named.request.replace("x-amz-sdk-checksum-algorithm", "BLAKE3");
   EXPECT_EQ(named.run().refused, S3Error::invalid_request);
 }
 
@@ -178,7 +184,7 @@ TEST(VerifiedBody, FramedBodies) {
             make_error_code(S3Error::invalid_request));
   EXPECT_EQ(framed("hello", "x-amz-checksum-crc32:%%%").run().error,
             make_error_code(S3Error::invalid_request));
-  EXPECT_EQ(framed("hello", "x-amz-checksum-md5:AAAA").run().refused, S3Error::invalid_request);
+  EXPECT_EQ(framed("hello", "x-amz-checksum-blake3:AAAA").run().refused, S3Error::invalid_request);
   Case both = framed("hello", "x-amz-checksum-crc32:NhCmhg==");
   both.request.set("x-amz-checksum-crc32c", "mnG7TA==");
   EXPECT_EQ(both.run().refused, S3Error::invalid_request);

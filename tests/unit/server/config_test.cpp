@@ -32,7 +32,10 @@ class ConfigTest : public testing::Test {
 TEST_F(ConfigTest, EveryKeyIsRead) {
   ASSERT_TRUE(load(R"({ // a comment
     "listen": "127.0.0.1:1", "tls": {"listen": "[::1]:2", "certificate": "c.pem", "key": "/k.pem"},
-    "admin_listen": "127.0.0.1:3", "region": "r", "locations": ["eu"], "domains": ["s3.x"],
+    "admin_listen": "127.0.0.1:3", "region": "r",
+    "lifecycle": {"day_seconds": 2, "scan_seconds": 1}, "storage_classes": ["COLD"],
+    "encryption": {"keys": {"k1": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}, "default_key": "k1", "allow_http": true},
+    "locations": ["eu"], "domains": ["s3.x"],
     "drives": ["/d1", {"path": "d{2...3}", "capacity_bytes": 268435456}], "memory_bytes": 536870912, "threads": 3,
     "connections_max": 9, "memory_wait_ms": 700, "slow_client_bytes_per_second": 11, "slow_reader_bytes_per_second": 0, "unsafe_anonymous_reads": true,
     "secrets_key_file": "s.key", "signature_v2": false,
@@ -46,6 +49,13 @@ TEST_F(ConfigTest, EveryKeyIsRead) {
   EXPECT_EQ(config_.drives[2].capacity_bytes, 268435456u);
   EXPECT_EQ(config_.memory_bytes, 536870912u);
   EXPECT_EQ(config_.users[0].id, "i");
+  ASSERT_TRUE(config_.encryption.keys.contains("k1"));
+  EXPECT_EQ(config_.encryption.keys["k1"]->view(), std::string(32, '\0'));
+  EXPECT_EQ(config_.encryption.default_key, "k1");
+  EXPECT_EQ(config_.lifecycle.day_seconds, 2u);
+  EXPECT_EQ(config_.lifecycle.scan_seconds, 1u);
+  EXPECT_EQ(config_.storage_classes, std::vector<std::string>{"COLD"});
+  EXPECT_TRUE(config_.encryption.allow_http);
   EXPECT_EQ(config_.connections_max, 9u);
   EXPECT_EQ(config_.memory_wait_ms, 700u);
   EXPECT_EQ(config_.slow_client_bytes_per_second, 11u);
@@ -91,7 +101,9 @@ TEST_P(BadConfig, IsRefusedWithASentence) {
 INSTANTIATE_TEST_SUITE_P(
     Texts, BadConfig,
     testing::Values(
-        Bad{R"({"drive": ["/d"]})", "unknown key \"drive\""}, Bad{"{", "is not JSON"},
+        Bad{R"({"drive": ["/d"]})", "unknown key \"drive\""},
+        Bad{R"({"encryption": {"keys": {"k": "AAAA"}}})", "base64 of 32 bytes"},
+        Bad{R"({"encryption": {"keys": {}, "default_key": "k"}})", "none of its keys"}, Bad{"{", "is not JSON"},
         Bad{R"({"drives": "/d"})", "must be a list"}, Bad{R"({"memory_bytes": -1})", "whole number"},
         Bad{R"({"users": [{"access_key": "A", "secret_key": "12345678"}]})", "no drive"},
         Bad{R"({"drives": ["/d"]})", "no user"},
