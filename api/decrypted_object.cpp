@@ -13,6 +13,7 @@
 namespace api {
 namespace {
 
+// While memory is plenty; else a chunk at a time, so that slow clients hold little of what others need.
 constexpr std::size_t kPieceBytes = 4 * kPlainChunkBytes;
 
 // Chunks [first, last] of one body: of the object, or of one of its parts.
@@ -63,8 +64,9 @@ class DecryptingReader final : public storage::ObjectReader {
 
   storage::Task<storage::Result<Chunk>> next() override {
     if (left_ == 0) co_return Chunk{};
+    const std::size_t piece = pool_.used_bytes() < pool_.budget_bytes() / 4 ? kPieceBytes : kPlainChunkBytes;
     const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(
-        kPieceBytes, (skip_ + left_ + kPlainChunkBytes - 1) / kPlainChunkBytes * kPlainChunkBytes));
+        piece, (skip_ + left_ + kPlainChunkBytes - 1) / kPlainChunkBytes * kPlainChunkBytes));
     auto taken = co_await pool_.take(wanted, kBufferWaitMs);
     if (!taken) co_return taken.error();
     auto buffer = std::make_shared<storage::io::Buffer>(std::move(*taken));

@@ -15,7 +15,7 @@
 
 namespace api {
 
-inline constexpr std::size_t kFormBufferBytes = 64 * 1024;
+inline constexpr std::size_t kFormBufferBytes = 16 * 1024;
 inline constexpr std::size_t kFormHeadBytesMax = 8 * 1024;
 inline constexpr std::size_t kFormBoundaryBytesMax = 200;
 

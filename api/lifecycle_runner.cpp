@@ -33,7 +33,7 @@ Task<> LifecycleRunner::run_once() {
   std::unordered_map<std::uint64_t, BucketPlan> plans;
   std::string after;
   for (;;) {
-    const auto page = co_await store_.list_buckets({}, {}, after, kBucketsPerPage);
+    const auto page = co_await store_.list_buckets(std::string(), std::string(), after, kBucketsPerPage);
     if (!page) {
       storage::log_warn("lifecycle_failed", {{"error", page.error().message()}});
       co_return;
