@@ -4,6 +4,7 @@
 #include "api/conditions.h"
 #include "api/encoding.h"
 #include "api/object_headers.h"
+#include "api/object_lock.h"
 #include "api/operations/operations.h"
 #include "api/operations/results.h"
 #include "api/verified_body.h"
@@ -112,11 +113,13 @@ Task<Outcome<std::optional<Response>>> append_object(Call& call, storage::WriteC
   if (call.header("x-amz-server-side-encryption-customer-algorithm")) {
     co_return Failure(S3Error::invalid_request, "Appending is not supported with keys of the customer.");
   }
+  if (const auto lock = read_lock(call); !lock) co_return lock.error();
   const auto info = co_await call.store.head(call.object_key());
   if (!info && info.error() == storage::Errc::not_found && *offset == 0) co_return std::optional<Response>();
   if (!info) co_return info.error();
   if ((*info)->size != *offset) co_return S3Error::invalid_write_offset;
-  if (!(*info)->controls.encryption.empty()) {
+  // Encryption is chosen when an object is made; a part in another key, or in none, would be half of it.
+  if (!(*info)->controls.encryption.empty() || call.header("x-amz-server-side-encryption")) {
     co_return Failure(S3Error::not_implemented).with("Header", "x-amz-write-offset-bytes");
   }
   BodyNeeds needs;

@@ -343,6 +343,12 @@ TEST_F(VersioningTest, Appends) {
   TestRequest checked("HEAD", "/bkt/whole");
   checked.set("x-amz-checksum-mode", "ENABLED");
   EXPECT_EQ(call(checked).header("x-amz-checksum-crc64nvme"), whole);
+  TestRequest locked("PUT", "/bkt/log", "x");
+  locked.set("x-amz-write-offset-bytes", "11").set("x-amz-object-lock-legal-hold", "ON");
+  EXPECT_EQ(call(locked).code(), "InvalidRequest");
+  TestRequest encrypted("PUT", "/bkt/log", "x");
+  encrypted.set("x-amz-write-offset-bytes", "11").set("x-amz-server-side-encryption", "AES256");
+  EXPECT_EQ(call(encrypted).code(), "NotImplemented");
   EXPECT_EQ(append("nine", "x").code(), "InvalidArgument");
   EXPECT_EQ(append("4", "x").code(), "InvalidWriteOffset");
   ASSERT_EQ(set("Suspended").status, 200u);
