@@ -214,7 +214,7 @@ bool Service::State::reads_for_benchmark(const Call& call) const {
 // A GET that needs nothing but memory is answered without a single suspension: for small objects the coroutines of the
 // long way cost as much as the system calls.
 std::optional<Outcome<Response>> Service::State::answer_from_memory(Call& call) {
-  // A version that is named goes the long way: what lies in memory is the current one.
+  // Another version than the current one goes the long way.
   if (call.route->handler != &get_object || call.head() || call.target.has("versionId")) return std::nullopt;
   auto object = store.open_cached(call.target.bucket, call.target.key);
   // What lies in memory of an encrypted object is cipher text.
@@ -225,6 +225,7 @@ std::optional<Outcome<Response>> Service::State::answer_from_memory(Call& call) 
   if (!reads_for_benchmark(call)) {
     if (auto allowed = authorizer.authorize_cached(call, *object->bucket, *object->info); !allowed) return allowed.error();
   }
+  call.bucket = object->bucket;
   return get_cached_object(call, std::move(*object));
 }
 

@@ -208,12 +208,20 @@ Task<Outcome<std::vector<UserEntry>>> UserRegistry::list() {
   const auto rows = co_await read_all();
   if (!rows) co_return rows.error();
   std::vector<UserEntry> users;
-  for (const Row& row : *rows) {
-    UserEntry user = row.user;
-    for (const Row::Key& key : row.keys) user.keys.push_back(key.key);
-    users.push_back(std::move(user));
-  }
+  for (const Row& row : *rows) users.push_back(entry_of(row));
   co_return users;
+}
+
+UserEntry UserRegistry::entry_of(const Row& row) {
+  UserEntry user = row.user;
+  for (const Row::Key& key : row.keys) user.keys.push_back(key.key);
+  return user;
+}
+
+Task<Outcome<UserEntry>> UserRegistry::get(std::string name) {
+  const auto row = co_await find(std::move(name));
+  if (!row) co_return row.error();
+  co_return entry_of(*row);
 }
 
 Outcome<NewUserKey> UserRegistry::make_key(Row& row) const {

@@ -60,6 +60,7 @@ class UserRegistry {
   storage::Task<storage::Result<>> load();
 
   storage::Task<Outcome<std::vector<UserEntry>>> list();
+  storage::Task<Outcome<UserEntry>> get(std::string name);
   // A new user with a first key. `name`: 1..64 of letters, digits and + = , . @ _ -; `email` may be empty.
   storage::Task<Outcome<NewUserKey>> add(std::string name, std::string email);
   storage::Task<Outcome<>> set_enabled(std::string name, bool enabled);
@@ -79,6 +80,7 @@ class UserRegistry {
   storage::Task<Outcome<>> change(std::string name, Change how, std::string first, std::string second);
   storage::Task<storage::Result<std::vector<Row>>> read_all();
   Outcome<NewUserKey> make_key(Row& row) const;
+  static UserEntry entry_of(const Row& row);
 
   storage::ObjectStore& store_;
   storage::Clock& clock_;

@@ -22,18 +22,23 @@ json key_document(const api::NewUserKey& key) {
   return {{"id", key.id}, {"access_key", key.access_key}, {"secret_key", key.secret_key}};
 }
 
-json user_document(const api::UserEntry& user) {
+// With the texts of the policies only where one user is asked for: those of all may be many megabytes.
+json user_document(const api::UserEntry& user, bool texts) {
+  json policies = texts ? json(user.policies) : json::array();
+  for (const auto& [name, text] : user.policies) {
+    if (!texts) policies.push_back(name);
+  }
   json keys = json::array();
   for (const api::UserKey& key : user.keys) keys.push_back({{"access_key", key.access_key}, {"created_ms", key.created_ms}});
   return {{"name", user.name},       {"id", user.id},           {"email", user.email},      {"created_ms", user.created_ms},
-          {"enabled", user.enabled}, {"keys", std::move(keys)}, {"policies", user.policies}};
+          {"enabled", user.enabled}, {"keys", std::move(keys)}, {"policies", std::move(policies)}};
 }
 
 Task<AdminAnswer> list_users(api::UserRegistry& users) {
   const auto all = co_await users.list();
   if (!all) co_return refused_by(all.error());
   json list = json::array();
-  for (const api::UserEntry& user : *all) list.push_back(user_document(user));
+  for (const api::UserEntry& user : *all) list.push_back(user_document(user, false));
   const json document = {{"users", std::move(list)}};
   co_return answer_of(document);
 }
@@ -86,6 +91,10 @@ Task<AdminAnswer> handle_users(api::UserRegistry& users, AdminRequest request) {
   if (rest.empty() && request.method == "GET") co_return co_await list_users(users);
   if (rest.empty() && request.method == "POST") co_return co_await add_user(users, std::move(request));
   const std::size_t slash = rest.find('/', 1);
+  if (request.method == "GET" && slash == std::string::npos) {
+    const auto user = co_await users.get(rest.substr(1));
+    co_return user ? answer_of(user_document(*user, true)) : refused_by(user.error());
+  }
   if (request.method == "POST" && slash != std::string::npos) {
     co_return co_await change_user(users, rest.substr(1, slash - 1), rest.substr(slash + 1), std::move(request));
   }

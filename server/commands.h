@@ -41,6 +41,7 @@ struct UserCommand {
   std::string file;        // a policy document; "-": standard input
 };
 int list_users(const CommandOptions& options);
+int show_user(const CommandOptions& options, const UserCommand& user);  // with the texts of the policies, as JSON
 int add_user(const CommandOptions& options, const UserCommand& user);
 int enable_user(const CommandOptions& options, const UserCommand& user, bool enabled);
 int remove_user(const CommandOptions& options, const UserCommand& user);

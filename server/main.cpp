@@ -81,6 +81,8 @@ void add_user_commands(CLI::App& app, Arguments& arguments, std::vector<std::pai
   named(add(*users, "add", "Make a user with a first key, which is shown this once",
             [&] { return server::add_user(arguments.options, arguments.user); }))
       ->add_option("--email", arguments.user.email, "For grants by e-mail address");
+  named(add(*users, "show", "Show one, with the texts of their policies",
+            [&] { return server::show_user(arguments.options, arguments.user); }));
   named(add(*users, "disable", "Refuse the user's keys until further notice",
             [&] { return server::enable_user(arguments.options, arguments.user, false); }));
   named(add(*users, "enable", "Take them again", [&] { return server::enable_user(arguments.options, arguments.user, true); }));

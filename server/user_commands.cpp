@@ -64,11 +64,17 @@ int list_users(const CommandOptions& options) {
     std::string keys;
     for (const json& key : user.at("keys")) keys += key.at("access_key").get<std::string>() + " ";
     std::string policies;
-    for (const auto& [name, text] : user.at("policies").items()) policies += name + " ";
+    for (const json& name : user.at("policies")) policies += name.get<std::string>() + " ";
     fmt::print("{:<20}  {:<8}  {:<20}  {}\n", user.at("name").get<std::string>(),
                user.at("enabled").get<bool>() ? "enabled" : "disabled", policies, keys);
   }
   return 0;
+}
+
+int show_user(const CommandOptions& options, const UserCommand& user) {
+  if (!is_plain(user)) return 1;
+  const auto answer = call(options, "GET", "/v1/users/" + user.name);
+  return finish(options, answer, answer ? answer->dump(2) : "");
 }
 
 int add_user(const CommandOptions& options, const UserCommand& user) {

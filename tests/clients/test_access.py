@@ -156,7 +156,9 @@ def test_users(endpoint, server, main, bucket, tmp_path):
         assert refused(erin.get_object, "InvalidAccessKeyId", Bucket=bucket, Key="a")
         server.command("user", "enable", "erin")
         assert erin.get_object(Bucket=bucket, Key="a")["Body"].read() == b"a"
-        assert [u["name"] for u in server.command("user", "list")["users"]] == ["erin"]
+        listed = server.command("user", "list")["users"]
+        assert [(u["name"], u["policies"]) for u in listed] == [("erin", ["reading"])]
+        assert server.command("user", "show", "erin")["policies"]["reading"] == reading.read_text()
     finally:
         server.command("user", "remove", "erin")
     for line in (second["secret_key"], made["secret_key"]):
