@@ -102,6 +102,7 @@ struct Service::State {
         lifecycle(store, clock, options.lifecycle, settings),
         access_log(store, clock, keyring) {
     options.directory = &users;
+    options.website_domains.emplace_back(kLocalWebsiteDomain);
     wipe(options.secrets_key.data(), options.secrets_key.size());
     options.secrets_key.clear();
   }
@@ -338,8 +339,7 @@ Task<storage::Result<>> Service::start() { return state_->registry.load(); }
 UserRegistry& Service::users() { return state_->registry; }
 
 Task<Response> Service::handle(const Request& request, HttpBody& body) {
-  if (!state_->options.website_domains.empty() &&
-      bucket_below(request.header("host").value_or(""), state_->options.website_domains)) {
+  if (bucket_below(request.header("host").value_or(""), state_->options.website_domains)) {
     co_return co_await state_->answer_site(request, body);
   }
   Call call{request, body, state_->store, state_->clock, state_->options, state_->authorizer, {}, {}, nullptr, {}};

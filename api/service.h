@@ -102,7 +102,7 @@ struct ServiceOptions {
   std::vector<std::string> locations;  // further LocationConstraints that CreateBucket takes
   std::vector<std::string> domains;    // virtual-hosted style: BUCKET.domain; localhost always
   std::vector<User> users;
-  std::vector<std::string> website_domains;  // websites: BUCKET.domain; none: there are no websites
+  std::vector<std::string> website_domains;  // websites: BUCKET.domain; BUCKET.s3-website.localhost always
   EncryptionOptions encryption;
   LifecycleOptions lifecycle;
   std::vector<std::string> storage_classes;  // beside those of AWS; what transitions may name

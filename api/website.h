@@ -18,6 +18,9 @@ namespace api {
 
 struct XmlElement;
 
+// Always a domain of websites, as localhost is one of buckets.
+inline constexpr std::string_view kLocalWebsiteDomain = "s3-website.localhost";
+
 inline constexpr std::string_view kWebsiteSetting = "website";  // <WebsiteConfiguration>
 
 struct WebsiteRedirect {

@@ -12,8 +12,6 @@ Task<Outcome<Response>> get_bucket_website(Call& call) {
 }
 
 Task<Outcome<Response>> put_bucket_website(Call& call) {
-  // Without a website host nobody could ever see it.
-  if (call.options.website_domains.empty()) co_return Failure(S3Error::not_implemented).with("Header", "website");
   const auto document = co_await read_setting_body(call, "WebsiteConfiguration");
   if (!document) co_return document.error();
   if (auto parsed = parse_website(*document); !parsed) co_return parsed.error();

@@ -38,6 +38,7 @@ TEST_F(WebsiteTest, DocumentsFoldersAndErrors) {
   EXPECT_EQ(call("GET", "/site?website").code(), "NoSuchWebsiteConfiguration");
   EXPECT_NE(visit("/").body.find("NoSuchWebsiteConfiguration"), std::string::npos);
   EXPECT_NE(visit("/", "GET", "other.web.test").body.find("NoSuchBucket"), std::string::npos);
+  EXPECT_NE(visit("/", "GET", "other.s3-website.localhost:9000").body.find("NoSuchBucket"), std::string::npos);
   ASSERT_EQ(configure(kDocuments).status, 200u);
   EXPECT_EQ(call("GET", "/site?website").element("Suffix"), "index.html");
   put("/site/index.html", "home");
@@ -101,8 +102,13 @@ TEST_F(WebsiteTest, ConfigurationsThatAreRefused) {
   EXPECT_EQ(rule("<Redirect><HttpRedirectCode>200</HttpRedirectCode></Redirect>"), "InvalidRequest");
   EXPECT_EQ(rule("<Condition><HttpErrorCodeReturnedEquals>200</HttpErrorCodeReturnedEquals></Condition><Redirect><HostName>h</HostName></Redirect>"),
             "InvalidRequest");
+}
+
+TEST_F(WebsiteTest, AnswersOnLocalhostWithoutConfiguration) {
   make_service(default_options());
-  EXPECT_EQ(configure(kDocuments).code(), "NotImplemented") << "nobody could see it";
+  EXPECT_EQ(configure(kDocuments).status, 200u);
+  put("/site/index.html", "home");
+  EXPECT_EQ(visit("/", "GET", "site.s3-website.localhost:9000").body, "home");
 }
 
 TEST_F(WebsiteTest, WhoAsksPays) {
