@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "server/admin_arguments.h"
+#include "server/admin_buckets.h"
 #include "server/admin_users.h"
 #include "server/request_metrics.h"
 
@@ -186,6 +187,7 @@ Task<AdminAnswer> AdminService::handle(AdminRequest request) {
   if (request.path == "/v1/drives" && get) co_return answer_of(drives_document(store_));
   if (request.path == "/v1/scrub" && get) co_return answer_of(scrub_of(store_.upkeep().demanded_scrub()));
   if (request.path == "/v1/check" && get) co_return answer_of(check_document(store_.upkeep().checked()));
+  if (request.path.starts_with("/v1/buckets/")) co_return co_await handle_buckets(store_.objects(), std::move(request));
   if (request.path == "/v1/users" || request.path.starts_with("/v1/users/")) {
     co_return co_await handle_users(users_, std::move(request));
   }

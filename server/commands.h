@@ -50,6 +50,15 @@ int remove_user_key(const CommandOptions& options, const UserCommand& user);
 int put_user_policy(const CommandOptions& options, const UserCommand& user);
 int remove_user_policy(const CommandOptions& options, const UserCommand& user);
 
+// Buckets of the running store.
+struct BucketCommand {
+  std::string name;
+  std::optional<std::uint64_t> quota_bytes;    // not given: as it is; 0: none
+  std::optional<std::uint64_t> quota_objects;
+};
+int show_bucket(const CommandOptions& options, const BucketCommand& bucket);
+int set_bucket_quota(const CommandOptions& options, const BucketCommand& bucket);
+
 // What both print: a bar on a terminal, and the report; the latter returns the exit code.
 void show_check_progress(const nlohmann::json& report);
 int print_check(const nlohmann::json& report, bool as_json);

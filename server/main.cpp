@@ -37,6 +37,7 @@ struct Arguments {
   bool from_drives = false;
   server::Flags store;  // of a check of a store that is not running
   server::UserCommand user;
+  server::BucketCommand bucket;
 };
 
 int check(Arguments& arguments) {
@@ -62,7 +63,7 @@ CLI::App* add_command(CLI::App& parent, const char* name, const char* what, Argu
   return command;
 }
 
-// `granary user ...`: the command that was given, or nothing.
+// Groups of commands (`granary user ...`): the command that was given, or nothing.
 using Step = std::function<int()>;
 
 void add_user_commands(CLI::App& app, Arguments& arguments, std::vector<std::pair<CLI::App*, Step>>& steps) {
@@ -105,6 +106,19 @@ void add_user_commands(CLI::App& app, Arguments& arguments, std::vector<std::pai
             [&] { return server::remove_user_policy(arguments.options, arguments.user); }))
       ->add_option("POLICY", arguments.user.policy, "Its name")
       ->required();
+}
+
+void add_bucket_commands(CLI::App& app, Arguments& arguments, std::vector<std::pair<CLI::App*, Step>>& steps) {
+  CLI::App* buckets = app.add_subcommand("bucket", "Look at buckets of the running store and bound them");
+  buckets->require_subcommand(1);
+  CLI::App* show = add_command(*buckets, "show", "What a bucket holds, and may hold", arguments);
+  show->add_option("NAME", arguments.bucket.name, "The bucket")->required();
+  steps.emplace_back(show, [&] { return server::show_bucket(arguments.options, arguments.bucket); });
+  CLI::App* quota = add_command(*buckets, "quota", "Bound what a bucket may hold, all versions counted; 0 takes a bound away", arguments);
+  quota->add_option("NAME", arguments.bucket.name, "The bucket")->required();
+  quota->add_option("--bytes", arguments.bucket.quota_bytes, "Bytes as clients see them");
+  quota->add_option("--objects", arguments.bucket.quota_objects, "Objects, versions and delete markers");
+  steps.emplace_back(quota, [&] { return server::set_bucket_quota(arguments.options, arguments.bucket); });
 }
 
 }  // namespace
@@ -151,11 +165,12 @@ int main(int argc, char** argv) {
                           "List what the drives' stripes name, deleted objects too: for a store that lost its metadata");
   check_command->add_option("DRIVE", arguments.store.drives, "Drives of a store that is not running");
 
-  std::vector<std::pair<CLI::App*, Step>> user_steps;
-  add_user_commands(app, arguments, user_steps);
+  std::vector<std::pair<CLI::App*, Step>> steps;
+  add_user_commands(app, arguments, steps);
+  add_bucket_commands(app, arguments, steps);
 
   CLI11_PARSE(app, argc, argv);
-  for (const auto& [command, step] : user_steps) {
+  for (const auto& [command, step] : steps) {
     if (command->parsed()) return step();
   }
   if (version_command->parsed()) {

@@ -103,6 +103,22 @@ Task<Result<BucketInfoPtr>> ObjectStore::change_bucket(std::string name, std::fu
   co_return Errc::conditional_conflict;
 }
 
+Task<Result<BucketUsage>> ObjectStore::bucket_usage(std::string name) {
+  auto record = co_await state_->find_bucket(std::move(name));
+  if (!record) co_return record.error();
+  BucketUsage usage;
+  for (const auto& [key, into] : {std::pair(keys::object_count((*record)->id), &usage.versions),
+                                  std::pair(keys::byte_count((*record)->id), &usage.bytes)}) {
+    auto row = co_await state_->metadata.get(key);
+    if (!row && row.error() != Errc::not_found) co_return row.error();
+    if (!row) continue;
+    auto count = metadata::counter_value(row->value);
+    if (!count) co_return count.error();
+    *into = static_cast<std::uint64_t>(std::max<std::int64_t>(*count, 0));
+  }
+  co_return usage;
+}
+
 Task<Result<>> ObjectStore::remove_bucket(std::string name) {
   for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
     auto record = co_await state_->find_bucket(name);

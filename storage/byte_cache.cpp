@@ -78,6 +78,8 @@ bool ByteCache::make_room(Shard& shard, std::size_t bytes, unsigned newcomer_fre
   int victims = 0;
   std::size_t looked_at = 0;
   while (shard.bytes + bytes > shard_bytes_max_) {
+    // Others that have room already are still copying: what they take is counted, and is no entry yet.
+    if (shard.clock.empty()) return false;
     if (victims == kVictimsMax || looked_at > 2 * shard.clock.size()) return false;
     Entry& candidate = shard.clock.front();
     ++looked_at;

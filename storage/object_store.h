@@ -237,6 +237,12 @@ struct BucketInfo {
 };
 using BucketInfoPtr = std::shared_ptr<const BucketInfo>;
 
+// What the quotas bound.
+struct BucketUsage {
+  std::uint64_t versions = 0;  // delete markers too
+  std::uint64_t bytes = 0;     // as clients see them
+};
+
 struct BucketPage {
   std::vector<BucketInfo> buckets;   // by name
   std::optional<std::string> next;   // pass as `after` for the next page
@@ -396,6 +402,7 @@ class ObjectStore {
   // Changes what `change` changes; name, owner, location, id and time of creation stay. An error of `change` leaves all as it was.
   // `change` may be called again after a race. Errors: its own, too_large (settings), invalid_argument.
   Task<Result<BucketInfoPtr>> change_bucket(std::string name, std::function<Result<>(BucketInfo&)> change);
+  Task<Result<BucketUsage>> bucket_usage(std::string name);
   Task<Result<>> remove_bucket(std::string name);  // open uploads do not stop it; they end with it
   // At most `limit` buckets with name > after, with `prefix`, owned by `owner_id` (empty: any).
   Task<Result<BucketPage>> list_buckets(std::string owner_id, std::string prefix, std::string after,

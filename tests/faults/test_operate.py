@@ -199,6 +199,30 @@ def test_check_beside_load_and_without_a_server(server, load):
     assert report["segments_checked"] == report["segments"] > 0
 
 
+def test_a_bucket_holds_no_more_than_its_quota(server):
+    client = sigv4.Client(server.port, granary_server.MAIN)
+    client.make_bucket("bounded")
+    assert server.command("bucket", "show", "nowhere", expect=1)
+    assert server.command("bucket", "quota", "bounded", expect=1)
+    assert server.command("bucket", "quota", "bounded", "--objects", 2, "--bytes", 100_000)["quota_objects"] == 2
+    assert client.put("bounded", "a", b"x" * 60_000).status == 200
+    refused = client.put("bounded", "b", b"x" * 40_001)
+    assert (refused.status, refused.code) == (403, "QuotaExceeded")
+    assert client.put("bounded", "b", b"x" * 40_000).status == 200
+    assert client.put("bounded", "c", b"").code == "QuotaExceeded"
+    assert client.put("bounded", "b", b"less").status == 200
+    now = server.command("bucket", "show", "bounded")
+    assert (now["objects"], now["bytes"]) == (2, 60_004)
+    server.kill()
+    server.start()
+    assert client.put("bounded", "c", b"").code == "QuotaExceeded"
+    assert client.delete("bounded", "a").status == 204
+    assert client.put("bounded", "c", b"x" * 99_996).status == 200
+    server.command("bucket", "quota", "bounded", "--objects", 0, "--bytes", 0)
+    assert client.put("bounded", "d", b"x" * 200_000).status == 200
+    server.stop()
+
+
 def test_check_makes_no_store_where_there_is_none(server, tmp_path):
     for more in ([], ["--from-drives"]):
         blank = tmp_path / "mistyped"

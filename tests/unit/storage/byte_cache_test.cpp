@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+#include <vector>
+
 namespace storage {
 namespace {
 
@@ -42,6 +45,26 @@ TEST(ByteCache, AScanLeavesAFullCacheAsItIs) {
   for (std::uint64_t i = 0; i < 1000; ++i) kept += cache.get(extent(i)) != nullptr ? 1 : 0;
   EXPECT_GT(kept, 800);
   EXPECT_LE(pool.used_bytes(), pool.budget_bytes());
+}
+
+// One body fills a shard: while one thread copies it, the others find the shard full and yet without an entry to push out.
+TEST(ByteCache, ManyThreadsOfferBodiesAsLargeAsAShard) {
+  io::BufferPool pool(16 << 20);
+  MetricsRegistry metrics;
+  ByteCache cache(pool, metrics);
+  const std::string bytes(1 << 20, 'x');
+  std::vector<std::thread> threads;
+  for (std::uint64_t thread = 0; thread < 8; ++thread) {
+    threads.emplace_back([&cache, &bytes, thread] {
+      for (std::uint64_t i = 0; i < 300; ++i) {
+        cache.get(extent(thread * 1000 + i));
+        cache.offer(extent(thread * 1000 + i), std::as_bytes(std::span(bytes)));
+      }
+    });
+  }
+  for (std::thread& each : threads) each.join();
+  EXPECT_LE(pool.used_bytes(), pool.budget_bytes());
+  EXPECT_GT(pool.used_bytes(), 0u);
 }
 
 TEST(ByteCache, AFavouriteGetsInThoughTheCacheIsFull) {
