@@ -213,6 +213,7 @@ def test_a_bucket_holds_no_more_than_its_quota(server):
     assert client.put("bounded", "b", b"less").status == 200
     now = server.command("bucket", "show", "bounded")
     assert (now["objects"], now["bytes"]) == (2, 60_004)
+    client.close()
     server.kill()
     server.start()
     assert client.put("bounded", "c", b"").code == "QuotaExceeded"
