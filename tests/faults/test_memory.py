@@ -106,8 +106,9 @@ def test_a_thousand_connections_stay_within_the_budget(program, tmp_path_factory
         sigv4.Client(server.port, granary_server.MAIN).make_bucket("soak")
         soak = Soak(server, int(os.environ.get("GRANARY_SOAK_REQUESTS", "5000")))
         asyncio.run(soak.run())
-        assert set(soak.statuses) <= {200, 400, 503, CUT}, soak.statuses
-        assert soak.codes <= {"SlowDown", "RequestTimeout"}, soak.codes
+        assert set(soak.statuses) <= {200, 503, CUT}, soak.statuses
+        assert soak.codes <= {"SlowDown"}, soak.codes
+        assert soak.statuses.get(CUT, 0) <= sum(soak.statuses.values()) // 500, soak.statuses
         assert soak.statuses[200] > sum(soak.statuses.values()) * 0.9, soak.statuses
         assert 0 < soak.peak < MEMORY_BYTES + ALLOWED_ABOVE, f"{soak.peak >> 20} MiB"
         server.stop()
