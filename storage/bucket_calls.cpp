@@ -26,6 +26,7 @@ Task<Result<BucketRecordPtr>> ObjectStore::State::find_bucket(std::string name) 
   records::Bucket row;
   Result<> parsed = parse(entry->value, row);
   if (!parsed) co_return parsed.error();
+  if (!row.dataset_bucket().empty()) co_return Errc::dataset_bucket;
   auto record = std::make_shared<BucketRecord>();
   record->id = row.id();
   record->info = decode_bucket(name, row);
@@ -40,7 +41,7 @@ Task<Result<>> ObjectStore::create_bucket(BucketInfo bucket) {
   if (bucket.object_lock && bucket.versioning != Versioning::enabled) co_return Errc::invalid_argument;
   for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
     auto existing = co_await state_->find_bucket(bucket.name);
-    if (existing) co_return Errc::bucket_exists;
+    if (existing || existing.error() == Errc::dataset_bucket) co_return Errc::bucket_exists;
     if (existing.error() != Errc::bucket_not_found) co_return existing.error();
 
     metadata::Transaction transaction;
@@ -64,7 +65,12 @@ Task<Result<>> ObjectStore::create_bucket(BucketInfo bucket) {
 }
 
 Task<Result<BucketInfoPtr>> ObjectStore::bucket(std::string name) {
-  auto record = co_await state_->find_bucket(std::move(name));
+  auto record = co_await state_->find_bucket(name);
+  if (!record && record.error() == Errc::dataset_bucket) {
+    auto dataset = co_await state_->open_dataset_bucket(std::move(name));
+    if (!dataset) co_return dataset.error();
+    co_return co_await (*dataset)->bucket();
+  }
   if (!record) co_return record.error();
   const BucketInfo* info = &(*record)->info;
   co_return BucketInfoPtr(std::move(*record), info);
@@ -131,6 +137,7 @@ Task<Result<>> ObjectStore::remove_bucket(std::string name) {
     auto objects = metadata::counter_value(count->value);
     if (!objects) co_return objects.error();
     if (*objects != 0) co_return Errc::bucket_not_empty;
+    if ((*record)->info.datasets > 0 || (*record)->info.sealing) co_return Errc::bucket_not_empty;
 
     metadata::Transaction transaction;
     transaction.require_revision(keys::bucket(name), (*record)->revision);
@@ -170,6 +177,7 @@ Task<Result<BucketPage>> ObjectStore::list_buckets(std::string owner_id, std::st
       if (!name) co_return Errc::corrupt_record;
       Result<> parsed = parse(entry.value, row);
       if (!parsed) co_return parsed.error();
+      if (!row.dataset_bucket().empty()) continue;
       if (!owner_id.empty() && row.owner_id() != owner_id) continue;
       if (page.buckets.size() == limit) {
         if (!page.buckets.empty()) page.next = page.buckets.back().name;

@@ -77,6 +77,11 @@ class PageBuilder {
 Task<Result<ObjectPage>> ObjectStore::list(std::string bucket_name, ListOptions options) {
   if (options.entries_max > kListEntriesMax) co_return Errc::invalid_argument;
   auto bucket = co_await state_->find_bucket(bucket_name);
+  if (!bucket && bucket.error() == Errc::dataset_bucket) {
+    auto dataset = co_await state_->open_dataset_bucket(std::move(bucket_name));
+    if (!dataset) co_return dataset.error();
+    co_return co_await (*dataset)->list(std::move(options), SampleJudge());
+  }
   if (!bucket) co_return bucket.error();
   ObjectPage page;
   if (options.entries_max == 0) co_return page;

@@ -51,6 +51,14 @@ Task<Result<ObjectInfoPtr>> ObjectStore::put(ObjectKey key, PutOptions options, 
 
 Task<Result<ObjectInfoPtr>> ObjectStore::head(ObjectKey key, std::string version_id) {
   auto bucket = co_await state_->find_bucket(key.bucket);
+  if (!bucket && bucket.error() == Errc::dataset_bucket) {
+    auto found = co_await find_sealed(*state_, std::move(key), std::move(version_id));
+    if (!found) co_return found.error();
+    if (!is_multipart(*found->sample)) co_return found->sample->info;
+    auto opened = co_await found->dataset->open(std::move(found->sample));  // which knows its parts
+    if (!opened) co_return opened.error();
+    co_return (*opened)->info();
+  }
   if (!bucket) co_return bucket.error();
   for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
     auto record = co_await state_->find_version((*bucket)->id, key.key, version_id);

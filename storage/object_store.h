@@ -232,6 +232,11 @@ struct BucketInfo {
   std::uint64_t quota_objects = 0;
   // What api/ keeps with a bucket, by name ("policy", "cors", ...). Texts of its own making, opaque here.
   std::map<std::string, std::string, std::less<>> settings;
+  // Of seals (storage/README.md). An epoch begins when a seal begins, and when it ends.
+  std::uint64_t seal_epoch = 0;
+  bool sealing = false;
+  std::uint32_t datasets = 0;      // sealed of this bucket
+  std::string dataset_bucket;      // not empty: this is no bucket but the dataset of that one, and nothing can be written
   std::uint64_t id = 0;        // never given again, unlike the name
   std::uint64_t revision = 0;  // another one after each change: what caches of parsed settings compare
 };
@@ -333,6 +338,14 @@ struct CompleteFailure {
   std::uint64_t proposed_size = 0;
   std::string etag;
 };
+
+// Datasets: sealed lists of versions of one bucket. What they are made of and how they are read: sealed_dataset.h.
+struct SealRequest;
+struct SealFailure;
+struct DatasetInfo;
+using DatasetInfoPtr = std::shared_ptr<const DatasetInfo>;
+class SealedDataset;
+using SealedDatasetPtr = std::shared_ptr<SealedDataset>;
 
 inline constexpr std::size_t kRegistryValueBytesMax = 1024 * 1024;
 
@@ -462,6 +475,22 @@ class ObjectStore {
   Task<Result<>> remove_registry_row(std::string table, std::string name, std::optional<std::uint64_t> revision);
   // At most `limit` (1..1,000) rows with name > after, by name.
   Task<Result<std::vector<RegistryRow>>> registry_rows(std::string table, std::string after, std::uint32_t limit);
+
+  // --- Datasets (sealed_dataset.h). The bucket of a dataset, "D.B", is read by bucket(), head(), open() and list() like any
+  // other; every call that would change something in it fails with dataset_bucket.
+  // Seals one, and its splits: all or nothing, as the bucket was at one instant. `failure`, if not null, says what is wrong.
+  // Errors: conflict (a name is taken), invalid_argument, not_found (the parent), too_large, those of the store.
+  Task<Result<DatasetInfoPtr>> seal(std::string bucket, SealRequest request, SealFailure* failure);
+  Task<Result<DatasetInfoPtr>> dataset(std::string bucket, std::string name);  // not_found
+  // At most `limit` (1..1,000) datasets of the bucket with name > after, by name.
+  Task<Result<std::vector<DatasetInfoPtr>>> datasets(std::string bucket, std::string after, std::uint32_t limit);
+  Task<Result<>> drop_dataset(std::string bucket, std::string name);  // not_found
+  Task<Result<SealedDatasetPtr>> open_dataset(std::string bucket, std::string name);  // not_found
+  // The dataset that a bucket's name "D.B" stands for; bucket_not_found where it stands for none.
+  Task<Result<SealedDatasetPtr>> open_dataset_bucket(std::string bucket_name);
+  // Frees what was kept for datasets and is named by none any more. One task at a time; the caller decides how often. Returns
+  // how many versions and payloads went.
+  Task<Result<std::uint64_t>> sweep_datasets();
 
   io::BufferPool& request_pool();
 

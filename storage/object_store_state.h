@@ -15,6 +15,7 @@
 #include "storage/object_store.h"
 #include "storage/record_cache.h"
 #include "storage/records.h"
+#include "storage/sealed_dataset.h"
 #include "storage/segment/segment_store.h"
 #include "storage/upkeep/live_counters.h"
 #include "storage/upkeep/live_index.h"
@@ -55,8 +56,21 @@ enum class HeadFate : std::uint8_t { untouched, written };
 
 bool is_null_version(const records::Version& version);
 
+// The sample that a key and version of a dataset's bucket name. Errors: not_found, version_not_found, bucket_not_found.
+struct FoundSample {
+  SealedDatasetPtr dataset;
+  SealedSamplePtr sample;
+};
+Task<Result<FoundSample>> find_sealed(ObjectStore::State& state, ObjectKey key, std::string version_id);
+bool is_multipart(const SealedSample& sample);
+
+// Whether a dataset of the bucket may name this version, or a seal under way come to name it.
+bool may_be_sealed(const BucketInfo& bucket, const records::Version& version);
+
 // How often a write starts again after somebody else's commit came in between.
 inline constexpr int kCommitAttemptsMax = 64;
+
+class DatasetShelf;
 
 struct ObjectStore::State {
   metadata::MetadataStore& metadata;
@@ -77,6 +91,7 @@ struct ObjectStore::State {
 
   State(metadata::MetadataStore& metadata_store, segment::SegmentStore& segment_store, io::BufferPool& requests,
         io::BufferPool& cache, Clock& the_clock, MetricsRegistry& metrics, ObjectStoreOptions the_options);
+  ~State();
 
   // --- Buckets.
   Task<Result<BucketRecordPtr>> find_bucket(std::string name);
@@ -98,11 +113,14 @@ struct ObjectStore::State {
                            records::Head& head, std::set<segment::BlobId> kept);
   // Removes one version for good; `current` is the key's head. Of the current one the next older comes back. Whether the
   // head row is written.
-  Task<Result<HeadFate>> take_away(VersionEdit& edit, keys::BucketId bucket, std::string key, HeadRecordPtr current,
+  Task<Result<HeadFate>> take_away(VersionEdit& edit, BucketRecordPtr bucket, std::string key, HeadRecordPtr current,
                                HeadRecordPtr version, bool bypass_governance);
-  // A version's bytes and, of an older one, its row. Errc::object_locked.
-  Task<Result<>> destroy(VersionEdit& edit, keys::BucketId bucket, std::string key, HeadRecordPtr version,
+  // A version's bytes and, of an older one, its row. What a dataset may name is kept instead. Errc::object_locked.
+  Task<Result<>> destroy(VersionEdit& edit, BucketRecordPtr bucket, std::string key, HeadRecordPtr version,
                          std::set<segment::BlobId> kept, bool bypass_governance);
+  // Instead of release_version(): the version keeps all that it holds, under a row by its holder. `kept` as there.
+  Task<Result<>> keep_version(VersionEdit& edit, BucketRecordPtr bucket, std::string key, records::Version version,
+                              bool older, std::set<segment::BlobId> kept);
 
   // --- Bodies.
   Task<Result<StoredBody>> store_body(ObjectKey name, BodySource& body);
@@ -120,6 +138,11 @@ struct ObjectStore::State {
   Task<Result<>> release_version(VersionEdit& edit, keys::BucketId bucket, std::string key, records::Version version,
                                  bool older, std::set<segment::BlobId> kept);
   Task<Result<records::Parts>> load_parts(keys::BucketId bucket, std::string key, std::uint64_t number);
+
+  // --- Datasets.
+  std::unique_ptr<DatasetShelf> shelf;  // those that are open, and pages of their manifests
+  // The dataset behind a bucket's name; bucket_not_found where there is none.
+  Task<Result<SealedDatasetPtr>> open_dataset_bucket(std::string name);
 
   // --- Uploads.
   // The upload's row and revision, or upload_not_found.
@@ -158,6 +181,11 @@ struct ObjectStore::State {
   // Errc::conflict when a precondition of `extra` does not hold (any more).
   Task<Result<ObjectInfoPtr>> replace_current(Replacement replacement);
 };
+
+// Gives the one extent of an inline body rows of its own, as a blob has them: it can go to another record then. `row_key`: the
+// head of its key.
+void make_blob(records::Version& version, const std::string& row_key, metadata::Transaction& transaction,
+               upkeep::LiveChange& change);
 
 // The holder's name in a blob's reference rows.
 std::string version_holder(const records::Version& version);

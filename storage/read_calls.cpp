@@ -2,88 +2,72 @@
 #include "storage/body_plan.h"
 #include "storage/body_reader.h"
 #include "storage/object_store_state.h"
+#include "storage/sealed_dataset.h"
+#include "storage/version_reader.h"
 
 namespace storage {
 namespace {
 
 constexpr std::size_t kChunksHeldMax = 8;
 
-class OpenVersion final : public OpenObject {
- public:
-  OpenVersion(ObjectStore::State& state, keys::BucketId bucket, HeadRecordPtr record)
-      : state_(state), bucket_(bucket), record_(std::move(record)), info_(record_->info) {}
+}  // namespace
 
-  Task<Result<>> load() {
-    const records::Version& version = record_->row.current();
-    if (version.part_count() > 0) {
+Task<Result<>> OpenVersion::load() {
+  const records::Version& version = record_->row.current();
+  if (version.part_count() > 0) {
+    if (!parts_) {
       auto parts = co_await state_.load_parts(bucket_, info_->key, version.number());
       if (!parts) co_return parts.error();
       parts_ = std::move(*parts);
-      auto info = std::make_shared<ObjectInfo>(*record_->info);
-      for (const records::Part& part : parts_->parts()) info->parts.push_back(decode(part));
-      info_ = std::move(info);
     }
-    if (version.has_extent()) {
-      auto pin = state_.segments.pin(version.extent().segment());
-      if (!pin) co_return pin.error();
-      pin_ = std::move(*pin);
+    auto info = std::make_shared<ObjectInfo>(*record_->info);
+    for (const records::Part& part : parts_->parts()) info->parts.push_back(decode(part));
+    info_ = std::move(info);
+  }
+  if (version.has_extent()) {
+    auto pin = state_.segments.pin(version.extent().segment());
+    if (!pin) co_return pin.error();
+    pin_ = std::move(*pin);
+  }
+  co_return co_await hold_chunks();
+}
+
+std::unique_ptr<ObjectReader> OpenVersion::read(std::uint64_t offset, std::uint64_t length) {
+  return std::make_unique<BodyReader>(state_, plan(offset, length));
+}
+
+BodyPlan OpenVersion::plan(std::uint64_t offset, std::uint64_t length) const {
+  return BodyPlan(state_.metadata, state_.segments, record_->row.current(), parts_ ? &*parts_ : nullptr, held_, offset,
+                  length);
+}
+
+// The rows of a version of few chunks are fetched now, and their segments pinned: it is read to the end whatever happens
+// to the key. Of a version with more (many parts, or several GiB) each reader fetches those of its range.
+Task<Result<>> OpenVersion::hold_chunks() {
+  std::vector<std::pair<segment::BlobId, std::uint32_t>> blobs;
+  const records::Version& version = record_->row.current();
+  if (parts_) {
+    for (const records::Part& part : parts_->parts()) {
+      if (part.blob_chunks() > 0) blobs.emplace_back(blob_id(part.blob_id()), part.blob_chunks());
     }
-    co_return co_await hold_chunks();
+  } else if (version.blob_chunks() > 0) {
+    blobs.emplace_back(blob_id(version.blob_id()), version.blob_chunks());
   }
-
-  const ObjectInfoPtr& info() const override { return info_; }
-
-  std::unique_ptr<ObjectReader> read(std::uint64_t offset, std::uint64_t length) override {
-    return std::make_unique<BodyReader>(state_, plan(offset, length));
-  }
-
-  BodyPlan plan(std::uint64_t offset, std::uint64_t length) const {
-    return BodyPlan(state_.metadata, state_.segments, record_->row.current(), parts_ ? &*parts_ : nullptr, held_, offset,
-                    length);
-  }
-
-  const HeadRecord& record() const { return *record_; }
-  keys::BucketId bucket() const { return bucket_; }
-  const std::optional<records::Parts>& parts() const { return parts_; }
-
- private:
-  // The rows of a version of few chunks are fetched now, and their segments pinned: it is read to the end whatever happens
-  // to the key. Of a version with more (many parts, or several GiB) each reader fetches those of its range.
-  Task<Result<>> hold_chunks() {
-    std::vector<std::pair<segment::BlobId, std::uint32_t>> blobs;
-    const records::Version& version = record_->row.current();
-    if (parts_) {
-      for (const records::Part& part : parts_->parts()) {
-        if (part.blob_chunks() > 0) blobs.emplace_back(blob_id(part.blob_id()), part.blob_chunks());
-      }
-    } else if (version.blob_chunks() > 0) {
-      blobs.emplace_back(blob_id(version.blob_id()), version.blob_chunks());
+  std::size_t chunks = 0;
+  for (const auto& [blob, count] : blobs) chunks += count;
+  if (chunks == 0 || chunks > kChunksHeldMax) co_return success();
+  auto held = std::make_shared<HeldChunks>();
+  for (const auto& [blob, count] : blobs) {
+    for (std::uint32_t chunk = 0; chunk < count; ++chunk) {
+      auto fetched = co_await fetch_chunk(state_.metadata, state_.segments, blob, chunk);
+      if (!fetched) co_return fetched.error();
+      held->emplace(std::pair(blob, chunk), std::move(*fetched));
     }
-    std::size_t chunks = 0;
-    for (const auto& [blob, count] : blobs) chunks += count;
-    if (chunks == 0 || chunks > kChunksHeldMax) co_return success();
-    auto held = std::make_shared<HeldChunks>();
-    for (const auto& [blob, count] : blobs) {
-      for (std::uint32_t chunk = 0; chunk < count; ++chunk) {
-        auto fetched = co_await fetch_chunk(state_.metadata, state_.segments, blob, chunk);
-        if (!fetched) co_return fetched.error();
-        held->emplace(std::pair(blob, chunk), std::move(*fetched));
-      }
-    }
-    held_ = std::move(held);
-    co_return success();
   }
+  held_ = std::move(held);
+  co_return success();
+}
 
-  ObjectStore::State& state_;
-  keys::BucketId bucket_;
-  HeadRecordPtr record_;
-  ObjectInfoPtr info_;
-  std::optional<records::Parts> parts_;
-  segment::SegmentPin pin_;
-  std::shared_ptr<const HeldChunks> held_;
-};
-
-}  // namespace
 
 std::optional<CachedObject> ObjectStore::open_cached(std::string_view bucket, std::string_view key) {
   RecordCache<BucketRecord>::Ticket bucket_ticket;
@@ -106,6 +90,11 @@ std::optional<CachedObject> ObjectStore::open_cached(std::string_view bucket, st
 
 Task<Result<std::unique_ptr<OpenObject>>> ObjectStore::open(ObjectKey key, std::string version_id) {
   auto bucket = co_await state_->find_bucket(key.bucket);
+  if (!bucket && bucket.error() == Errc::dataset_bucket) {
+    auto found = co_await find_sealed(*state_, std::move(key), std::move(version_id));
+    if (!found) co_return found.error();
+    co_return co_await found->dataset->open(std::move(found->sample));
+  }
   if (!bucket) co_return bucket.error();
   for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
     auto record = co_await state_->find_version((*bucket)->id, key.key, version_id);

@@ -222,6 +222,10 @@ BucketInfo decode_bucket(const std::string& name, const records::Bucket& row) {
   bucket.object_lock = row.object_lock();
   bucket.quota_bytes = row.quota_bytes();
   bucket.quota_objects = row.quota_objects();
+  bucket.seal_epoch = row.seal_epoch();
+  bucket.sealing = row.sealing();
+  bucket.datasets = row.datasets();
+  bucket.dataset_bucket = row.dataset_bucket();
   for (const auto& [setting, text] : row.settings()) bucket.settings.emplace(setting, text);
   return bucket;
 }
@@ -235,6 +239,9 @@ void encode_bucket(const BucketInfo& bucket, records::Bucket& row) {
   row.set_object_lock(bucket.object_lock);
   row.set_quota_bytes(bucket.quota_bytes);
   row.set_quota_objects(bucket.quota_objects);
+  row.set_seal_epoch(bucket.seal_epoch);
+  row.set_sealing(bucket.sealing);
+  row.set_datasets(bucket.datasets);
   for (const auto& [setting, text] : bucket.settings) (*row.mutable_settings())[setting] = text;
 }
 

@@ -82,7 +82,7 @@ Task<Result<Plan>> plan_remove(ObjectStore::State& state, BucketRecordPtr bucket
   plan.removed.delete_marker = version->info->delete_marker;
   plan.blobs = holds_blobs(version->row.current());
   auto taken =
-      co_await state.take_away(plan.edit, bucket->id, request.key, current, version, request.bypass_governance);
+      co_await state.take_away(plan.edit, bucket, request.key, current, version, request.bypass_governance);
   if (!taken) co_return taken.error();
   plan.writes_head = *taken == HeadFate::written;
   co_return plan;

@@ -9,21 +9,6 @@ namespace {
 
 using Replacement = ObjectStore::State::Replacement;
 
-// Gives the one extent of an inline body rows of its own, as a blob has them: it can go to another record then.
-void make_blob(records::Version& version, const std::string& row_key, metadata::Transaction& transaction,
-               upkeep::LiveChange& change) {
-  const segment::BlobId blob = blob_id(version.blob_id());
-  const std::string chunk_key = keys::blob_chunk(blob, 0);
-  records::BlobChunk chunk;
-  *chunk.add_extents() = version.extent();
-  transaction.require_absent(chunk_key);
-  transaction.put(chunk_key, serialize(chunk));
-  change.died.emplace_back(row_key, decode(version.extent()));
-  change.born.emplace_back(chunk_key, decode(version.extent()));
-  version.clear_extent();
-  version.set_blob_chunks(1);
-}
-
 struct Renaming {
   BucketRecordPtr bucket;
   std::string from;
@@ -46,16 +31,35 @@ Task<Result<>> add_rename(ObjectStore::State& state, const Renaming& names, Vers
   edit.versions -= 1;
   edit.bytes -= static_cast<std::int64_t>(before.size());
   records::Version& after = *head.mutable_current();
-  if (after.has_extent()) {
+  // What a dataset may name stays under the old key; the new version is another holder of the same bytes.
+  const bool stays = may_be_sealed(names.bucket->info, before);
+  if (stays) after.set_holder(random_bytes16());
+  const bool was_inline = after.has_extent();
+  std::set<segment::BlobId> blobs;
+  if (was_inline) {
     // The drives have the piece under the old key: by its blob it is found under the new one too.
     make_blob(after, source_row, edit.transaction, edit.change);
-    edit.transaction.put(keys::blob_reference(blob_id(after.blob_id()), version_holder(after)), std::string());
+    if (stays) edit.change.died.pop_back();  // keep_version() counts it
+  }
+  if (after.part_count() == 0 && after.blob_chunks() > 0) {
+    blobs.insert(blob_id(after.blob_id()));
+    if (was_inline || stays) {
+      edit.transaction.put(keys::blob_reference(blob_id(after.blob_id()), version_holder(after)), std::string());
+    }
   }
   if (after.part_count() > 0) {
     auto parts = co_await state.load_parts(bucket, names.from, before.number());
     if (!parts) co_return parts.error();
-    edit.transaction.remove(keys::parts(bucket, names.from, before.number()));
+    for (const records::Part& part : parts->parts()) {
+      if (part.blob_chunks() == 0 || !blobs.insert(blob_id(part.blob_id())).second || !stays) continue;
+      edit.transaction.put(keys::blob_reference(blob_id(part.blob_id()), version_holder(after)), std::string());
+    }
+    if (!stays) edit.transaction.remove(keys::parts(bucket, names.from, before.number()));
     edit.transaction.put(keys::parts(bucket, names.to, after.number()), serialize(*parts));
+  }
+  if (stays) {
+    Result<> kept = co_await state.keep_version(edit, names.bucket, names.from, before, false, std::move(blobs));
+    if (!kept) co_return kept;
   }
   count_versions(edit, names.bucket->info, true);
   co_return success();

@@ -93,7 +93,7 @@ Task<Result<HeadRecordPtr>> ObjectStore::State::find_version(keys::BucketId buck
   co_return Errc::conditional_conflict;
 }
 
-Task<Result<>> ObjectStore::State::destroy(VersionEdit& edit, keys::BucketId bucket, std::string key,
+Task<Result<>> ObjectStore::State::destroy(VersionEdit& edit, BucketRecordPtr bucket, std::string key,
                                            HeadRecordPtr version, std::set<segment::BlobId> kept,
                                            bool bypass_governance) {
   const records::Version& row = version->row.current();
@@ -102,11 +102,14 @@ Task<Result<>> ObjectStore::State::destroy(VersionEdit& edit, keys::BucketId buc
   edit.versions -= 1;
   edit.bytes -= static_cast<std::int64_t>(row.size());
   if (version->older) {
-    const std::string older_row = keys::version(bucket, key, row.number());
+    const std::string older_row = keys::version(bucket->id, key, row.number());
     edit.transaction.require_revision(older_row, version->revision);
     edit.transaction.remove(older_row);
   }
-  co_return co_await release_version(edit, bucket, std::move(key), row, version->older, std::move(kept));
+  if (may_be_sealed(bucket->info, row)) {
+    co_return co_await keep_version(edit, bucket, std::move(key), row, version->older, std::move(kept));
+  }
+  co_return co_await release_version(edit, bucket->id, std::move(key), row, version->older, std::move(kept));
 }
 
 Task<Result<>> ObjectStore::State::supersede(VersionEdit& edit, BucketRecordPtr bucket, std::string key,
@@ -117,6 +120,7 @@ Task<Result<>> ObjectStore::State::supersede(VersionEdit& edit, BucketRecordPtr 
   edit.versions += 1;
   edit.bytes += static_cast<std::int64_t>(next.size());
   next.set_number(1);
+  next.set_seal_epoch(bucket->info.seal_epoch);
   if (current == nullptr) {
     edit.transaction.require_absent(head_row);
     next.set_version_id(keeps_all ? new_version_id(next.number()) : std::string());
@@ -132,7 +136,7 @@ Task<Result<>> ObjectStore::State::supersede(VersionEdit& edit, BucketRecordPtr 
 
   const bool null_before = is_null_version(before.current());
   if (!keeps_all && null_before) {
-    co_return co_await destroy(edit, bucket->id, std::move(key), current, std::move(kept), false);
+    co_return co_await destroy(edit, bucket, std::move(key), current, std::move(kept), false);
   }
   push_down(edit, bucket->id, key, before.current());
   if (null_before) head.set_older_null(before.current().number());
@@ -142,12 +146,12 @@ Task<Result<>> ObjectStore::State::supersede(VersionEdit& edit, BucketRecordPtr 
   if (!older) co_return older.error() == Errc::version_not_found ? Error(Errc::corrupt_record) : older.error();
   if (!(*older)->older) co_return Errc::conflict;  // the head is not the one that was looked at
   head.set_older_null(0);
-  co_return co_await destroy(edit, bucket->id, std::move(key), *older, std::move(kept), false);
+  co_return co_await destroy(edit, bucket, std::move(key), *older, std::move(kept), false);
 }
 
-Task<Result<HeadFate>> ObjectStore::State::take_away(VersionEdit& edit, keys::BucketId bucket, std::string key,
+Task<Result<HeadFate>> ObjectStore::State::take_away(VersionEdit& edit, BucketRecordPtr bucket, std::string key,
                                                  HeadRecordPtr current, HeadRecordPtr version, bool bypass_governance) {
-  const std::string head_row = keys::head(bucket, key);
+  const std::string head_row = keys::head(bucket->id, key);
   Result<> destroyed = co_await destroy(edit, bucket, key, version, {}, bypass_governance);
   if (!destroyed) co_return destroyed.error();
   records::Head head = current->row;
@@ -159,7 +163,7 @@ Task<Result<HeadFate>> ObjectStore::State::take_away(VersionEdit& edit, keys::Bu
     co_return HeadFate::written;
   }
   edit.transaction.require_revision(head_row, current->revision);
-  auto rows = co_await metadata.scan(metadata::prefix_range(keys::versions_of(bucket, key)), 1);
+  auto rows = co_await metadata.scan(metadata::prefix_range(keys::versions_of(bucket->id, key)), 1);
   if (!rows) co_return rows.error();
   if (rows->entries.empty()) {
     edit.transaction.remove(head_row);

@@ -41,6 +41,7 @@ class StoreCategory final : public boost::system::error_category {
       case Errc::checksum_type_mismatch: return "checksum type mismatch";
       case Errc::version_not_found: return "no such version";
       case Errc::object_locked: return "the version is locked";
+      case Errc::dataset_bucket: return "a dataset cannot be changed";
     }
     return "unknown error";
   }

@@ -42,6 +42,7 @@ enum class Errc {
   checksum_type_mismatch,  // Complete or UploadPart: another algorithm or type than Create declared
   version_not_found,       // no version of the key has that id
   object_locked,           // the version is under retention or a legal hold
+  dataset_bucket,          // the bucket is a sealed dataset: nothing in it can be changed
 };
 
 const boost::system::error_category& store_category() noexcept;

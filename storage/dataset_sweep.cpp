@@ -1,0 +1,158 @@
+// ObjectStore: freeing what was kept for datasets and is named by none any more.
+//
+// A bucket is looked through when a dataset of it was dropped, or a seal came to nothing. Whether a kept version is named is looked
+// up in the manifests. Each commit requires the bucket's row as it was: a seal that begins meanwhile, which may come to name what
+// its parent names, makes it fail.
+#include <algorithm>
+
+#include "storage/dataset_rows.h"
+#include "storage/dataset_shelf.h"
+#include "storage/object_store_state.h"
+#include "storage/records.h"
+
+namespace storage {
+namespace {
+
+constexpr std::uint32_t kRowsPerScan = 100;
+
+class BucketSweep {
+ public:
+  BucketSweep(ObjectStore::State& state, BucketRecordPtr bucket) : state_(state), bucket_(std::move(bucket)) {}
+
+  // Errc::conflict: the bucket has changed.
+  Task<Result<std::uint64_t>> run() {
+    Result<> loaded = co_await load_datasets();
+    if (!loaded) co_return loaded.error();
+    std::uint64_t freed = 0;
+    metadata::KeyRange range = metadata::prefix_range(dataset_rows::kept_prefix(bucket_->id));
+    while (true) {
+      auto rows = co_await state_.metadata.scan(range, kRowsPerScan);
+      if (!rows) co_return rows.error();
+      for (const metadata::Entry& entry : rows->entries) {
+        auto gone = co_await judge_version(entry);
+        if (!gone) co_return gone.error();
+        if (*gone) ++freed;
+      }
+      if (!rows->next) break;
+      range.begin = std::move(*rows->next);
+    }
+    auto payloads = co_await sweep_annotations();
+    if (!payloads) co_return payloads.error();
+    co_return freed + *payloads;
+  }
+
+ private:
+  Task<Result<>> load_datasets() {
+    metadata::KeyRange range = metadata::prefix_range(dataset_rows::datasets_prefix(bucket_->id));
+    while (true) {
+      auto rows = co_await state_.metadata.scan(range, kRowsPerScan);
+      if (!rows) co_return rows.error();
+      for (const metadata::Entry& entry : rows->entries) {
+        records::Dataset row;
+        const auto name = dataset_rows::dataset_name(entry.key);
+        if (!name) co_return Errc::corrupt_record;
+        Result<> parsed = parse(entry.value, row);
+        if (!parsed) co_return parsed;
+        datasets_.push_back({open_sealed(state_, bucket_->id, bucket_->info.name, *name, row), row.seal_epoch()});
+      }
+      if (!rows->next) co_return success();
+      range.begin = std::move(*rows->next);
+    }
+  }
+
+  // Whether a dataset has this very version of the key. One that was sealed before the version was born, or from a bucket after
+  // it was gone, has not; but a dataset that was sealed from another may be younger than the version's end.
+  Task<Result<bool>> named(const std::string& key, const std::string& holder) {
+    for (const Open& each : datasets_) {
+      auto sample = co_await each.dataset->find(key);
+      if (!sample && sample.error() == Errc::not_found) continue;
+      if (!sample) co_return sample.error();
+      if ((*sample)->record->version().holder() == holder) co_return true;
+    }
+    co_return false;
+  }
+
+  // Whether it was freed.
+  Task<Result<bool>> judge_version(const metadata::Entry& entry) {
+    records::KeptVersion kept;
+    Result<> parsed = parse(entry.value, kept);
+    if (!parsed) co_return parsed.error();
+    auto is_named = co_await named(kept.key(), kept.version().holder());
+    if (!is_named) co_return is_named.error();
+    if (*is_named) co_return false;
+    VersionEdit edit;
+    edit.transaction.require_revision(keys::bucket(bucket_->info.name), bucket_->revision);
+    edit.transaction.require_revision(entry.key, entry.revision);
+    edit.transaction.remove(entry.key);
+    Result<> released = co_await release_kept(state_, edit, bucket_->id, kept);
+    if (!released) co_return released.error();
+    edit.transaction.may_use_reserve = true;
+    auto revision = co_await state_.metadata.commit(std::move(edit.transaction));
+    if (!revision) co_return revision.error();
+    state_.live_counters.apply(edit.change);
+    co_return true;
+  }
+
+  Task<Result<std::uint64_t>> sweep_annotations();
+
+  struct Open {
+    SealedDatasetPtr dataset;
+    std::uint64_t epoch;
+  };
+
+  ObjectStore::State& state_;
+  BucketRecordPtr bucket_;
+  std::vector<Open> datasets_;
+};
+
+}  // namespace
+
+Task<Result<>> release_kept(ObjectStore::State& state, VersionEdit& edit, keys::BucketId bucket, records::KeptVersion kept) {
+  const std::string holder = version_holder(kept.version());
+  for (const records::Part& part : kept.parts().parts()) {
+    if (part.blob_chunks() == 0) continue;
+    Result<> released = co_await state.release_blob(edit.transaction, blob_id(part.blob_id()), part.blob_chunks(), holder,
+                                                    false, edit.change);
+    if (!released) co_return released;
+  }
+  if (!kept.has_parts() && kept.version().blob_chunks() > 0) {
+    Result<> released = co_await state.release_blob(edit.transaction, blob_id(kept.version().blob_id()),
+                                                    kept.version().blob_chunks(), holder, false, edit.change);
+    if (!released) co_return released;
+  }
+  co_return co_await release_labels(state, edit, bucket, kept.version());
+}
+
+Task<Result<std::uint64_t>> ObjectStore::sweep_datasets() {
+  std::uint64_t freed = 0;
+  metadata::KeyRange range = metadata::prefix_range(dataset_rows::to_sweep_prefix());
+  while (true) {
+    auto marks = co_await state_->metadata.scan(range, kRowsPerScan);
+    if (!marks) co_return marks.error();
+    for (const metadata::Entry& mark : marks->entries) {
+      const auto id = dataset_rows::to_sweep_bucket(mark.key);
+      if (!id) co_return Errc::corrupt_record;
+      auto bucket = co_await state_->find_bucket(mark.value);
+      if (!bucket && bucket.error() != Errc::bucket_not_found) co_return bucket.error();
+      const bool there = bucket && (*bucket)->id == *id;
+      if (there && (*bucket)->info.sealing) continue;  // looked at again when that has ended
+      if (there) {
+        BucketSweep sweep(*state_, *bucket);
+        auto swept = co_await sweep.run();
+        if (!swept && swept.error() == Errc::conflict) continue;
+        if (!swept) co_return swept.error();
+        freed += *swept;
+      }
+      // Whoever drops another dataset meanwhile writes the mark again.
+      metadata::Transaction transaction;
+      transaction.require_revision(mark.key, mark.revision);
+      transaction.remove(mark.key);
+      auto revision = co_await state_->metadata.commit(std::move(transaction));
+      if (!revision && revision.error() != Errc::conflict) co_return revision.error();
+    }
+    if (!marks->next) co_return freed;
+    range.begin = std::move(*marks->next);
+  }
+}
+
+}  // namespace storage
