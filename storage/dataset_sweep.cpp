@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::uint32_t kRowsPerScan = 100;
 
+// Of a Result<bool> an error is no value, although it converts to bool.
+Result<bool> failed(const Error& error) { return Result<bool>(boost::system::in_place_error, error); }
+
 class BucketSweep {
  public:
   BucketSweep(ObjectStore::State& state, BucketRecordPtr bucket) : state_(state), bucket_(std::move(bucket)) {}
@@ -36,9 +39,7 @@ class BucketSweep {
       if (!rows->next) break;
       range.begin = std::move(*rows->next);
     }
-    auto payloads = co_await sweep_annotations();
-    if (!payloads) co_return payloads.error();
-    co_return freed + *payloads;
+    co_return freed;
   }
 
  private:
@@ -53,20 +54,19 @@ class BucketSweep {
         if (!name) co_return Errc::corrupt_record;
         Result<> parsed = parse(entry.value, row);
         if (!parsed) co_return parsed;
-        datasets_.push_back({open_sealed(state_, bucket_->id, bucket_->info.name, *name, row), row.seal_epoch()});
+        datasets_.push_back(open_sealed(state_, bucket_->id, bucket_->info.name, *name, row));
       }
       if (!rows->next) co_return success();
       range.begin = std::move(*rows->next);
     }
   }
 
-  // Whether a dataset has this very version of the key. One that was sealed before the version was born, or from a bucket after
-  // it was gone, has not; but a dataset that was sealed from another may be younger than the version's end.
+  // Whether a dataset has this very version of the key.
   Task<Result<bool>> named(const std::string& key, const std::string& holder) {
-    for (const Open& each : datasets_) {
-      auto sample = co_await each.dataset->find(key);
+    for (const SealedDatasetPtr& each : datasets_) {
+      auto sample = co_await each->find(key);
       if (!sample && sample.error() == Errc::not_found) continue;
-      if (!sample) co_return sample.error();
+      if (!sample) co_return failed(sample.error());
       if ((*sample)->record->version().holder() == holder) co_return true;
     }
     co_return false;
@@ -76,38 +76,31 @@ class BucketSweep {
   Task<Result<bool>> judge_version(const metadata::Entry& entry) {
     records::KeptVersion kept;
     Result<> parsed = parse(entry.value, kept);
-    if (!parsed) co_return parsed.error();
+    if (!parsed) co_return failed(parsed.error());
     auto is_named = co_await named(kept.key(), kept.version().holder());
-    if (!is_named) co_return is_named.error();
+    if (!is_named) co_return failed(is_named.error());
     if (*is_named) co_return false;
     VersionEdit edit;
     edit.transaction.require_revision(keys::bucket(bucket_->info.name), bucket_->revision);
     edit.transaction.require_revision(entry.key, entry.revision);
     edit.transaction.remove(entry.key);
-    Result<> released = co_await release_kept(state_, edit, bucket_->id, kept);
-    if (!released) co_return released.error();
+    Result<> released = co_await release_kept(state_, edit, kept);
+    if (!released) co_return failed(released.error());
     edit.transaction.may_use_reserve = true;
     auto revision = co_await state_.metadata.commit(std::move(edit.transaction));
-    if (!revision) co_return revision.error();
+    if (!revision) co_return failed(revision.error());
     state_.live_counters.apply(edit.change);
     co_return true;
   }
 
-  Task<Result<std::uint64_t>> sweep_annotations();
-
-  struct Open {
-    SealedDatasetPtr dataset;
-    std::uint64_t epoch;
-  };
-
   ObjectStore::State& state_;
   BucketRecordPtr bucket_;
-  std::vector<Open> datasets_;
+  std::vector<SealedDatasetPtr> datasets_;
 };
 
 }  // namespace
 
-Task<Result<>> release_kept(ObjectStore::State& state, VersionEdit& edit, keys::BucketId bucket, records::KeptVersion kept) {
+Task<Result<>> release_kept(ObjectStore::State& state, VersionEdit& edit, records::KeptVersion kept) {
   const std::string holder = version_holder(kept.version());
   for (const records::Part& part : kept.parts().parts()) {
     if (part.blob_chunks() == 0) continue;
@@ -120,7 +113,34 @@ Task<Result<>> release_kept(ObjectStore::State& state, VersionEdit& edit, keys::
                                                     kept.version().blob_chunks(), holder, false, edit.change);
     if (!released) co_return released;
   }
-  co_return co_await release_labels(state, edit, bucket, kept.version());
+  co_return co_await state.release_labels(edit, kept.version());
+}
+
+Task<Result<>> bury_kept(ObjectStore::State& state, keys::BucketId bucket) {
+  while (true) {
+    auto rows = co_await state.metadata.scan(metadata::prefix_range(dataset_rows::kept_prefix(bucket)), kRowsPerScan);
+    if (!rows) co_return rows.error();
+    for (const metadata::Entry& entry : rows->entries) {
+      records::KeptVersion kept;
+      Result<> parsed = parse(entry.value, kept);
+      if (!parsed) co_return parsed;
+      VersionEdit edit;
+      edit.transaction.require_revision(entry.key, entry.revision);
+      edit.transaction.remove(entry.key);
+      Result<> released = co_await release_kept(state, edit, kept);
+      if (!released) co_return released;
+      edit.transaction.may_use_reserve = true;
+      auto revision = co_await state.metadata.commit(std::move(edit.transaction));
+      if (!revision && revision.error() != Errc::conflict) co_return revision.error();
+      if (revision) state.live_counters.apply(edit.change);
+    }
+    if (rows->entries.empty()) break;
+  }
+  metadata::Transaction transaction;
+  transaction.remove(dataset_rows::to_sweep(bucket));
+  auto revision = co_await state.metadata.commit(std::move(transaction));
+  if (!revision) co_return revision.error();
+  co_return success();
 }
 
 Task<Result<std::uint64_t>> ObjectStore::sweep_datasets() {

@@ -340,12 +340,24 @@ struct CompleteFailure {
 };
 
 // Datasets: sealed lists of versions of one bucket. What they are made of and how they are read: sealed_dataset.h.
+namespace dataset {
+struct OrderParameters;
+}
+namespace labels {
+class LabelSet;
+}
 struct SealRequest;
 struct SealFailure;
 struct DatasetInfo;
 using DatasetInfoPtr = std::shared_ptr<const DatasetInfo>;
 class SealedDataset;
 using SealedDatasetPtr = std::shared_ptr<SealedDataset>;
+class EpochOrder;
+using EpochOrderPtr = std::shared_ptr<const EpochOrder>;
+// Whether a version is to be a sample.
+enum class Verdict : std::uint8_t { take, leave, refuse };
+// Judges a version by what it is and by its labels; refuse fails the whole. May be called on any thread.
+using SampleJudge = std::function<Verdict(const ObjectInfo& version, const labels::LabelSet& labels)>;
 
 inline constexpr std::size_t kRegistryValueBytesMax = 1024 * 1024;
 
@@ -488,6 +500,10 @@ class ObjectStore {
   Task<Result<SealedDatasetPtr>> open_dataset(std::string bucket, std::string name);  // not_found
   // The dataset that a bucket's name "D.B" stands for; bucket_not_found where it stands for none.
   Task<Result<SealedDatasetPtr>> open_dataset_bucket(std::string bucket_name);
+  // The order that `parameters` name. `judge` is what parameters.query means; empty without a query. Reads all labels once
+  // where there is a query, a balance or a weight, and remembers what came of it. Errors: invalid_argument (nothing to draw
+  // from), too_large (more samples than draws are made of).
+  Task<Result<EpochOrderPtr>> epoch_order(SealedDatasetPtr dataset, dataset::OrderParameters parameters, SampleJudge judge);
   // Frees what was kept for datasets and is named by none any more. One task at a time; the caller decides how often. Returns
   // how many versions and payloads went.
   Task<Result<std::uint64_t>> sweep_datasets();

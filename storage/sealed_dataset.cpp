@@ -28,6 +28,7 @@ class OpenDataset final : public SealedDataset {
         index_(state, row.index(), state.shelf->pages) {}
 
   const DatasetInfo& info() const override { return info_; }
+  bool in_key_order() const override { return !row_.own_order(); }
   Task<Result<BucketInfoPtr>> bucket() override;
   Task<Result<dataset::ManifestRow>> row(std::uint64_t index) override;
   Task<Result<SealedSamplePtr>> sample(std::uint64_t index) override;
@@ -141,7 +142,7 @@ Task<Result<std::vector<SealedSamplePtr>>> OpenDataset::samples(std::uint64_t be
 Task<Result<bool>> OpenDataset::repeated_base(std::uint64_t index) {
   if (!row_.repeated_bases()) co_return false;
   auto word = co_await index_.read_paged(index / 64 * 8, 8);
-  if (!word) co_return word.error();
+  if (!word) co_return Result<bool>(boost::system::in_place_error, word.error());
   co_return (static_cast<unsigned char>((*word)[index % 64 / 8]) >> index % 8 & 1) != 0;
 }
 

@@ -28,11 +28,6 @@ namespace records {
 class SealedSample;
 }
 
-// Whether a version is to be a sample.
-enum class Verdict : std::uint8_t { take, leave, refuse };
-// Judges a version by what it is and by its labels; refuse fails the whole. May be called on any thread.
-using SampleJudge = std::function<Verdict(const ObjectInfo& version, const labels::LabelSet& labels)>;
-
 struct SealRequest {
   std::string name;      // dataset::is_dataset_name(), and D.B is at most 63 bytes
   std::string query;     // for the record; what it means is `judge`
@@ -112,6 +107,7 @@ class SealedDataset {
   virtual Task<Result<bool>> repeated_base(std::uint64_t index) = 0;
 
   // By key.
+  virtual bool in_key_order() const = 0;  // places and indices are the same
   virtual Task<Result<SealedSamplePtr>> find(std::string key) = 0;  // not_found
   // The first place whose key is not below `key`; info().count if there is none.
   virtual Task<Result<std::uint64_t>> lower_bound(std::string key) = 0;
@@ -135,12 +131,4 @@ class EpochOrder {
   // position < positions().
   virtual std::uint64_t index_at(std::uint64_t position) const = 0;
 };
-using EpochOrderPtr = std::shared_ptr<const EpochOrder>;
-
-// The order that `parameters` name. `judge` is what parameters.query means; empty without a query. Reads all labels once where
-// there is a query, a balance or a weight, and remembers what came of it. Errors: invalid_argument (nothing to draw from),
-// too_large (more samples than draws are made of).
-Task<Result<EpochOrderPtr>> epoch_order(ObjectStore& store, SealedDatasetPtr dataset, dataset::OrderParameters parameters,
-                                        SampleJudge judge);
-
 }  // namespace storage
