@@ -68,29 +68,6 @@ Task<Result<ObjectInfoPtr>> ObjectStore::head(ObjectKey key, std::string version
   co_return Errc::conflict;
 }
 
-namespace {
-
-// Writes a version again with what may be changed of it; its row must still be as it was.
-std::string add_changed(metadata::Transaction& transaction, const std::string& row_key, const HeadRecord& version,
-                        const Changeable& next) {
-  records::Head head = version.row;
-  encode_tags(next.tags, *head.mutable_current()->mutable_attributes());
-  *head.mutable_current()->mutable_controls() = encode(next.controls);
-  std::string value;
-  if (version.older) {
-    records::OlderVersion row;
-    row.mutable_version()->Swap(head.mutable_current());
-    value = serialize(row);
-  } else {
-    value = serialize(head);
-  }
-  transaction.require_revision(row_key, version.revision);
-  transaction.put(row_key, value);
-  return value;
-}
-
-}  // namespace
-
 Task<Result<ObjectInfoPtr>> ObjectStore::change(ObjectKey key, std::string version_id, VersionChange change) {
   auto bucket = co_await state_->find_bucket(key.bucket);
   if (!bucket) co_return bucket.error();
@@ -101,26 +78,19 @@ Task<Result<ObjectInfoPtr>> ObjectStore::change(ObjectKey key, std::string versi
     if (!version) co_return version.error();
     const ObjectInfo& info = *(*version)->info;
     if (info.delete_marker) co_return Errc::not_found;
-    Changeable next{info.attributes.tags, info.controls};
-    Result<> changed = change(info, next);
-    if (!changed) co_return changed.error();
-    const bool older = (*version)->older;
-    const std::string row_key =
-        older ? keys::version((*bucket)->id, key.key, (*version)->row.current().number()) : head_row;
-    metadata::Transaction transaction;
-    std::string value = add_changed(transaction, row_key, **version, next);
-    std::optional<RecordCache<HeadRecord>::Write> write;
-    if (!older) write.emplace(state_->heads, row_key);
-    auto revision = co_await state_->metadata.commit(std::move(transaction));
-    if (revision) {
-      const metadata::Entry entry{row_key, std::move(value), *revision};
-      auto record = older ? decode_older(key.key, entry) : decode_head(key.key, entry);
-      if (!record) co_return record.error();
-      ObjectInfoPtr after = (*record)->info;
-      if (write) write->finish(std::move(*record));
-      co_return after;
-    }
-    if (revision.error() != Errc::conflict) co_return revision.error();
+    Changeable changed{info.attributes.tags, info.controls};
+    Result<> allowed = change(info, changed);
+    if (!allowed) co_return allowed.error();
+    records::Version next = (*version)->row.current();
+    encode_tags(changed.tags, *next.mutable_attributes());
+    *next.mutable_controls() = encode(changed.controls);
+    VersionEdit edit;
+    auto rewritten =
+        co_await state_->rewrite(std::move(edit), *bucket, key.key, std::move(*version), std::move(next));
+    if (rewritten) co_return (*rewritten)->info;
+    if (rewritten.error() != Errc::conflict) co_return rewritten.error();
+    bucket = co_await state_->find_bucket(key.bucket);
+    if (!bucket) co_return bucket.error();
   }
   co_return Errc::conditional_conflict;
 }

@@ -165,6 +165,8 @@ Task<Result<ObjectInfoPtr>> ObjectStore::copy(const OpenObject& source, ObjectKe
   to = from;
   to.clear_version_id();
   to.clear_rename_token();
+  to.clear_labels();
+  to.clear_labels_row();
   to.set_modified_ms(state_->clock.wall_ms());
   if (options.attributes) {
     const records::Attributes old = to.attributes();
