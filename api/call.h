@@ -15,6 +15,7 @@
 
 namespace api {
 
+class KeptAnswers;
 class Keyring;
 struct BucketSettings;
 class XmlWriter;
@@ -37,6 +38,9 @@ struct Call {
   Keyring* keyring = nullptr;     // of the service; never null in an operation
   BucketSettings* settings = nullptr;  // likewise
   const Authenticator* authenticator = nullptr;  // likewise
+  KeptAnswers* answers = nullptr;                // likewise
+  // Where the object of this call really lies: of uploads to virtual objects.
+  std::optional<storage::ObjectKey> staged;
 
   // A header; x-amz- names may stand in the query instead, where presigning clients put them.
   std::optional<std::string_view> header(std::string_view name) const {
@@ -48,7 +52,9 @@ struct Call {
   // The region that answers name; never empty.
   const std::string& region() const { return options.region; }
 
-  storage::ObjectKey object_key() const { return {target.bucket, target.key}; }
+  storage::ObjectKey object_key() const {
+    return staged ? *staged : storage::ObjectKey{target.bucket, target.key};
+  }
   bool anonymous() const { return identity.credential == nullptr; }
   const Principal* principal() const { return anonymous() ? nullptr : identity.credential->principal.get(); }
   // Who asks; without a signature AWS's anonymous user, who has an id and nothing else.

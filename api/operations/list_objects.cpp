@@ -6,6 +6,7 @@
 #include "api/http_date.h"
 #include "api/operations/operations.h"
 #include "api/operations/results.h"
+#include "api/virtual/virtual_object.h"
 #include "erasure/codec.h"
 
 namespace api {
@@ -76,12 +77,20 @@ void write_prefixes(XmlWriter& xml, const ListEncoder& encoder, const storage::O
   }
 }
 
+Task<Outcome<storage::ObjectPage>> find_page(Call& call, storage::ListOptions options) {
+  if (is_virtual_key(options.prefix)) co_return co_await list_virtual(call, std::move(options));
+  auto page = co_await call.store.list(call.target.bucket, std::move(options));
+  if (!page) co_return page.error();
+  co_return std::move(*page);
+}
+
 Task<Outcome<Response>> list_v1(Call& call) {
+  if (auto plain = refuse_query(call); !plain) co_return plain.error();
   auto request = parse_list(call);
   if (!request) co_return request.error();
   const std::string marker(call.target.parameter("marker").value_or(""));
   request->options.after = marker;
-  const auto page = co_await call.store.list(call.target.bucket, request->options);
+  const auto page = co_await find_page(call, request->options);
   if (!page) co_return page.error();
 
   const ListEncoder& encoder = request->encoder;
@@ -119,7 +128,7 @@ Task<Outcome<Response>> list_v2(Call& call) {
   } else if (start_after) {
     request->options.after = *start_after;
   }
-  const auto page = co_await call.store.list(call.target.bucket, request->options);
+  const auto page = co_await find_page(call, request->options);
   if (!page) co_return page.error();
 
   const ListEncoder& encoder = request->encoder;
