@@ -152,6 +152,16 @@ class Order final : public EpochOrder {
     return selection != nullptr ? (*selection)->select(place) : place;
   }
 
+  std::optional<std::uint64_t> position_of(std::uint64_t index) const override {
+    if (std::holds_alternative<Balance>(how_) || std::holds_alternative<Weighting>(how_)) return std::nullopt;
+    std::uint64_t place = index;
+    if (const auto* const selection = std::get_if<SelectionPtr>(&how_)) {
+      if (!(*selection)->contains(index)) return std::nullopt;
+      place = (*selection)->rank(index);
+    }
+    return sealed_ ? place : permutation_.position_of(place);
+  }
+
  private:
   static dataset::OrderKey key(const SealedDataset& dataset, const OrderParameters& parameters) {
     if (parameters.sealed_order) return {dataset.info().digest, 0, 0};

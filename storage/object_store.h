@@ -352,6 +352,8 @@ struct DatasetInfo;
 using DatasetInfoPtr = std::shared_ptr<const DatasetInfo>;
 class SealedDataset;
 using SealedDatasetPtr = std::shared_ptr<SealedDataset>;
+struct TarRequest;
+enum class ManifestKind : std::uint8_t { json_lines, csv };
 class EpochOrder;
 using EpochOrderPtr = std::shared_ptr<const EpochOrder>;
 // Whether a version is to be a sample.
@@ -504,6 +506,9 @@ class ObjectStore {
   // where there is a query, a balance or a weight, and remembers what came of it. Errors: invalid_argument (nothing to draw
   // from), too_large (more samples than draws are made of).
   Task<Result<EpochOrderPtr>> epoch_order(SealedDatasetPtr dataset, dataset::OrderParameters parameters, SampleJudge judge);
+  // A virtual tar of the samples at some positions of an order: its info() has the exact size. Errors: those of reading rows.
+  Task<Result<std::unique_ptr<OpenObject>>> open_tar(TarRequest request);
+  std::unique_ptr<OpenObject> open_manifest(SealedDatasetPtr dataset, ManifestKind kind, std::string etag);
   // Frees what was kept for datasets and is named by none any more. One task at a time; the caller decides how often. Returns
   // how many versions and payloads went.
   Task<Result<std::uint64_t>> sweep_datasets();

@@ -130,5 +130,20 @@ class EpochOrder {
   virtual std::uint64_t positions() const = 0;
   // position < positions().
   virtual std::uint64_t index_at(std::uint64_t position) const = 0;
+  // The position of a sample; nullopt: it has none, or the order is one of draws.
+  virtual std::optional<std::uint64_t> position_of(std::uint64_t index) const = 0;
+};
+
+// Makes of a body as it is stored what its client wrote.
+using BodyOpener = std::function<Task<Result<std::unique_ptr<OpenObject>>>(std::unique_ptr<OpenObject> body)>;
+
+struct TarRequest {
+  SealedDatasetPtr dataset;
+  EpochOrderPtr order;
+  dataset::PositionRange positions;
+  bool drawn = false;          // every name gets its position
+  std::string labels = "all";  // "all", "none" or an annotation's name
+  std::string etag;            // of info()
+  BodyOpener opener;           // empty: bodies are as clients wrote them
 };
 }  // namespace storage

@@ -16,6 +16,13 @@ void Selection::finish() {
   }
 }
 
+std::uint64_t Selection::rank(std::uint64_t index) const {
+  std::size_t word = index / 64 / kWordsPerBlock * kWordsPerBlock;
+  std::uint64_t rank = ranks_[index / 64 / kWordsPerBlock];
+  for (; word < index / 64; ++word) rank += static_cast<std::uint64_t>(std::popcount(words_[word]));
+  return rank + static_cast<std::uint64_t>(std::popcount(words_[word] & ((std::uint64_t{1} << index % 64) - 1)));
+}
+
 std::uint64_t Selection::select(std::uint64_t k) const {
   CHECK(k < count_);
   const auto block = static_cast<std::size_t>(std::upper_bound(ranks_.begin(), ranks_.end(), k) - ranks_.begin()) - 1;

@@ -21,6 +21,8 @@ class Selection {
   std::uint64_t count() const { return count_; }
   // k < count(): the index of the k-th, ascending.
   std::uint64_t select(std::uint64_t k) const;
+  // How many members are below `index`.
+  std::uint64_t rank(std::uint64_t index) const;
   std::size_t memory_bytes() const { return (words_.capacity() + ranks_.capacity()) * 8; }
 
  private:

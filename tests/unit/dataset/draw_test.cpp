@@ -98,7 +98,10 @@ TEST(SelectionTest, SelectsTheKthMember) {
       }
       selection.finish();
       ASSERT_EQ(selection.count(), members.size());
-      for (std::size_t k = 0; k < members.size(); ++k) ASSERT_EQ(selection.select(k), members[k]);
+      for (std::size_t k = 0; k < members.size(); ++k) {
+        ASSERT_EQ(selection.select(k), members[k]);
+        ASSERT_EQ(selection.rank(members[k]), k);
+      }
     }
   }
 }
