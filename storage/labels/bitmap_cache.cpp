@@ -231,9 +231,20 @@ struct BitmapCache::State {
     while (entries.size() > 1 && (bytes > bytes_max || entries.size() > kEntriesMax)) drop(std::prev(entries.end()));
   }
 
+  // Who has gone is in doubt no more.
+  static void settle_doubts(BucketBitmaps& bucket, Ordinal gone) {
+    for (const auto& [text, entry] : bucket.by_text) {
+      Bits& bits = entry->bits;
+      if (!bits.doubt->contains(gone)) continue;
+      Bits::writable(bits.doubt).remove(gone);
+      Bits::writable(bits.set).remove(gone);
+    }
+  }
+
   void apply(BucketBitmaps& bucket, const std::vector<Change>& changes) {
     std::vector<Entries::iterator> spoiled;
     for (const Change& change : changes) {
+      if (change.name == 0 && !change.added) settle_doubts(bucket, change.ordinal);
       const auto known = bucket.by_name.find(change.name);
       if (known == bucket.by_name.end()) continue;
       for (const Entries::iterator entry : known->second) {
@@ -303,10 +314,10 @@ bool must_look(const Term& term) {
 
 }  // namespace
 
-Task<Result<bool>> BitmapCache::build(BucketId bucket, Term term, std::uint64_t rows_max, std::uint64_t& rows) {
+Task<Result<BitmapCache::Built>> BitmapCache::build(BucketId bucket, Term term, std::uint64_t rows_max, std::uint64_t& rows) {
   const metadata::KeyRange whole = range_of(bucket, term);
   for (int attempt = 0; attempt < kBuildAttemptsMax; ++attempt) {
-    if (has(bucket, term)) co_return true;
+    if (has(bucket, term)) co_return Built::known;
     State::Build build;
     build.bucket = bucket;
     build.term = &term;
@@ -319,7 +330,7 @@ Task<Result<bool>> BitmapCache::build(BucketId bucket, Term term, std::uint64_t 
       if (!page) co_return page.error();
       read += page->entries.size();
       rows += page->entries.size();
-      if (rows_max != 0 && read > rows_max) co_return false;
+      if (rows_max != 0 && read > rows_max) co_return Built::too_large;
       std::vector<Ordinal> ordinals;
       for (const metadata::Entry& entry : page->entries) {
         if (must_look(term)) {
@@ -338,7 +349,7 @@ Task<Result<bool>> BitmapCache::build(BucketId bucket, Term term, std::uint64_t 
     if (build.lost) continue;
     for (const Change& change : build.log) bits.change(term, change);
     if (bits.doubt->size() <= kDoubtMax) state_->install(bucket, term, std::move(bits));
-    co_return true;
+    co_return Built::known;
   }
   co_return Errc::overloaded;
 }

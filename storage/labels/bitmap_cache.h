@@ -52,9 +52,10 @@ class BitmapCache final : public PostingListener {
   // How many ordinals a known term has; nullopt: unknown.
   std::optional<std::uint64_t> size_of(BucketId bucket, const Term& term);
 
-  // Makes the term known, unless it has more than `rows_max` postings (0: no bound): then false. Adds the rows it read to
+  enum class Built : std::uint8_t { known, too_large };
+  // Makes the term known, unless it has more than `rows_max` postings (0: no bound). Adds the rows it read to
   // `rows`, which the caller's frame outlives. Errors: overloaded (the bucket changes too fast), the metadata store's.
-  Task<Result<bool>> build(BucketId bucket, Term term, std::uint64_t rows_max, std::uint64_t& rows);
+  Task<Result<Built>> build(BucketId bucket, Term term, std::uint64_t rows_max, std::uint64_t& rows);
 
   // What is known of all terms at one instant, in order; nullopt for a term that is not known.
   std::vector<std::optional<Match>> match(BucketId bucket, const std::vector<Term>& terms);
