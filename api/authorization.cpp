@@ -98,7 +98,7 @@ Outcome<std::shared_ptr<const Policy>> Authorizer::policy_of(const BucketInfo& b
   }
   // Users named in it may have gone since it was put.
   Policy::Kind kind;
-  kind.bucket = bucket.name;
+  kind.bucket = bucket.dataset_bucket.empty() ? bucket.name : bucket.dataset_bucket;
   kind.known_user = [](std::string_view) { return true; };
   auto parsed = Policy::parse(text, kind);
   if (!parsed) {
@@ -126,12 +126,17 @@ Authorizer::Decision Authorizer::decide(const Call& call, const AccessWish& wish
 
   const CallFacts facts(call, wish.bucket, wish.object, wish.request_tags);
   std::string resource = bucket.name;
-  if (is_object_action(wish.action)) resource.append("/").append(wish.key);
-  const PolicyQuestion question{principal, wish.action, resource, facts};
+  // A dataset is what its bucket is, where no statement names it.
+  std::string origin = bucket.dataset_bucket;
+  if (is_object_action(wish.action)) {
+    resource.append("/").append(wish.key);
+    origin.append("/").append(wish.key);
+  }
   bool ask_object = false;
   const auto judge = [&](const Policy& of) {
     ask_object = ask_object || (!wish.object_known && of.asks_object_tags(wish.action));
-    return of.judge(question);
+    const bool as_origin = !bucket.dataset_bucket.empty() && !of.names_dataset(bucket.name, bucket.dataset_bucket);
+    return of.judge({principal, wish.action, as_origin ? origin : resource, facts});
   };
   const Judgement by_bucket = *policy != nullptr ? judge(**policy) : Judgement();
   Judgement by_user;
@@ -379,6 +384,12 @@ Outcome<> Authorizer::authorize_cached(Call& call, const BucketInfo& bucket, con
   wish.object = &info;
   wish.object_known = true;
   return check(call, wish);
+}
+
+bool Authorizer::owns_outright(const Call& call, const BucketInfo& bucket) const {
+  const Principal* const principal = call.principal();
+  return principal != nullptr && !principal->restricted() && principal->session_policy == nullptr &&
+         principal->id == bucket.owner_id && bucket_setting(bucket, kPolicySetting).empty();
 }
 
 Outcome<> Authorizer::check_version(Call& call, const ObjectInfo& info) const {

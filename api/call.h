@@ -17,6 +17,7 @@ namespace api {
 
 class KeptAnswers;
 class Keyring;
+class Receipts;
 struct BucketSettings;
 class XmlWriter;
 
@@ -35,6 +36,7 @@ struct Call {
   bool version_check_pending = false;  // Authorizer::check_version()
   bool tags_check_pending = false;     // Authorizer::check_tags()
   storage::ObjectInfoPtr authorized_version;  // the version that was looked up to decide; may be null
+  Receipts* receipts = nullptr;   // of the service; null where nobody gathers them
   Keyring* keyring = nullptr;     // of the service; never null in an operation
   BucketSettings* settings = nullptr;  // likewise
   const Authenticator* authenticator = nullptr;  // likewise

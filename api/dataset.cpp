@@ -16,7 +16,7 @@ namespace {
 
 using nlohmann::json;
 using storage::SealFailure;
-using storage::Verdict;
+using storage::SampleVerdict;
 
 // A list of keys is the longest that a seal can be asked with.
 constexpr std::size_t kSealBytesMax = 64 * 1024 * 1024;
@@ -147,8 +147,8 @@ class SealReader {
     if (!by_query) return by_query.error();
     request_.judge = [by_query = std::move(*by_query)](const storage::ObjectInfo& version,
                                                        const storage::labels::LabelSet& labels) {
-      const Verdict verdict = by_query(version, labels);
-      return verdict == Verdict::take && is_customer_encrypted(version) ? Verdict::refuse : verdict;
+      const SampleVerdict verdict = by_query(version, labels);
+      return verdict == SampleVerdict::take && is_customer_encrypted(version) ? SampleVerdict::refuse : verdict;
     };
     request_.groups = [group_by = request_.group_by](const storage::ObjectInfo& version,
                                                      const storage::labels::LabelSet& labels) {
@@ -190,23 +190,23 @@ Failure seal_failure(const Call& call, const storage::Error& error, const SealFa
   return error;
 }
 
-std::string quoted(std::string_view text) {
+std::string json_quoted(std::string_view text) {
   std::string result;
   storage::labels::append_json(result, text);
   return result;
 }
 
 std::string dataset_json(const storage::DatasetInfo& info) {
-  const auto or_null = [](const std::string& text) { return text.empty() ? std::string("null") : quoted(text); };
-  std::string text = "{\"name\":" + quoted(info.name) + ",\"bucket\":" + quoted(info.bucket) + ",\"query\":" + or_null(info.query);
+  const auto or_null = [](const std::string& text) { return text.empty() ? std::string("null") : json_quoted(text); };
+  std::string text = "{\"name\":" + json_quoted(info.name) + ",\"bucket\":" + json_quoted(info.bucket) + ",\"query\":" + or_null(info.query);
   text += ",\"count\":" + to_decimal(info.count) + ",\"bytes\":" + to_decimal(info.bytes);
-  text += ",\"digest\":\"" + to_hex(info.digest) + "\",\"sealed_at\":" + quoted(storage::labels::modified_text(info.sealed_ms));
-  text += ",\"sealed_by\":" + quoted(info.sealed_by) + ",\"parents\":[";
-  for (std::size_t i = 0; i < info.parents.size(); ++i) text += (i > 0 ? "," : "") + quoted(info.parents[i]);
+  text += ",\"digest\":\"" + to_hex(info.digest) + "\",\"sealed_at\":" + json_quoted(storage::labels::modified_text(info.sealed_ms));
+  text += ",\"sealed_by\":" + json_quoted(info.sealed_by) + ",\"parents\":[";
+  for (std::size_t i = 0; i < info.parents.size(); ++i) text += (i > 0 ? "," : "") + json_quoted(info.parents[i]);
   text += "],\"group_by\":" + or_null(info.group_by) + ",\"splits\":{";
   for (std::size_t i = 0; i < info.splits.size(); ++i) {
     const storage::DatasetSplitInfo& split = info.splits[i];
-    text += (i > 0 ? "," : "") + quoted(split.name) + ":{\"dataset\":" + quoted(split.dataset);
+    text += (i > 0 ? "," : "") + json_quoted(split.name) + ":{\"dataset\":" + json_quoted(split.dataset);
     text += ",\"count\":" + to_decimal(split.count) + '}';
   }
   return text += "}}\n";
@@ -284,7 +284,7 @@ Outcome<storage::SampleJudge> judge_of_query(std::string_view query) {
   }
   parsed = storage::labels::without_quarantined(std::move(parsed));
   storage::SampleJudge judge = [parsed](const storage::ObjectInfo& version, const storage::labels::LabelSet& labels) {
-    return parsed == nullptr || storage::labels::holds(*parsed, labels, facts_of(version)) ? Verdict::take : Verdict::leave;
+    return parsed == nullptr || storage::labels::holds(*parsed, labels, facts_of(version)) ? SampleVerdict::take : SampleVerdict::leave;
   };
   return judge;
 }

@@ -18,6 +18,8 @@ Task<Outcome<>> remove_dataset(Call& call, std::string rest);
 Task<Outcome<std::vector<storage::ObjectInfoPtr>>> list_dataset_keys(Call& call, std::string after, std::uint32_t limit);
 // .granary/diff/D/E of a bucket.
 Task<Outcome<VirtualContent>> read_diff(Call& call, std::string rest);
+// .granary/seen/KEY of a bucket.
+Task<Outcome<VirtualContent>> read_seen(Call& call, std::string rest);
 
 // Of a dataset's bucket.
 Task<Outcome<VirtualContent>> read_json_manifest(Call& call, std::string rest);

@@ -257,6 +257,16 @@ Task<Outcome<SecretKeyPtr>> open_key(Call& call, std::string text, std::string_v
                     "The provided encryption parameters did not match the ones used originally.");
 }
 
+Task<Outcome<SecretKeyPtr>> open_key(Keyring& keyring, std::string text) {
+  const auto envelope = Envelope::parse(text);
+  if (!envelope || envelope->kind == EncryptionKind::customer) co_return damaged_envelope();
+  auto wrapping = co_await wrapping_key(keyring, *envelope);
+  if (!wrapping) co_return wrapping.error();
+  auto key = envelope->open(**wrapping);
+  if (!key) co_return damaged_envelope();
+  co_return std::make_shared<const SecretKey>(std::move(*key));
+}
+
 Task<Outcome<Sealing>> part_sealing(Call& call, std::string upload_envelope) {
   const auto method = call.header(kHeader);
   const auto envelope = Envelope::parse(upload_envelope);

@@ -51,6 +51,9 @@ Task<Outcome<Sealing>> part_sealing(Call& call, std::string upload_envelope);
 // The key of a stored version's bytes; null for one that is not encrypted. `prefix` as above: where the client's key stands.
 Task<Outcome<SecretKeyPtr>> open_key(Call& call, std::string envelope, std::string_view prefix);
 
+// The same for a version that no client's key is needed for, whoever asks. Errors: InternalError for one of another kind.
+Task<Outcome<SecretKeyPtr>> open_key(Keyring& keyring, std::string envelope);
+
 // What must hold before anything of a version is told: the headers name the client's key of an SSE-C version and no key of
 // any other.
 Outcome<> check_reader(const Call& call, const storage::ObjectInfo& info);

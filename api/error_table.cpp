@@ -213,6 +213,8 @@ S3Error error_from_store(storage::Errc code) {
       return invalid_request;
     case Errc::version_not_found:
       return no_such_version;
+    case Errc::dataset_bucket:
+      return S3Error::method_not_allowed;
     case Errc::object_locked:
       return access_denied;
     case Errc::bound_exceeded:

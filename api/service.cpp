@@ -9,6 +9,7 @@
 #include "api/lifecycle_runner.h"
 #include "api/operations/operations.h"
 #include "api/operations/settings.h"
+#include "api/receipts.h"
 #include "api/secret_box.h"
 #include "api/session_tokens.h"
 #include "api/sigv4.h"
@@ -90,6 +91,7 @@ struct Service::State {
   LifecycleRunner lifecycle;
   AccessLog access_log;
   KeptAnswers answers;
+  Receipts receipts;
 
   State(storage::ObjectStore& object_store, storage::Clock& service_clock, ServiceOptions given)
       : store(object_store),
@@ -104,7 +106,8 @@ struct Service::State {
         keyring(store, options.encryption),
         lifecycle(store, clock, options.lifecycle, settings),
         access_log(store, clock, keyring),
-        answers(store, clock, options.answers) {
+        answers(store, clock, options.answers),
+        receipts(store) {
     options.directory = &users;
     options.website_domains.emplace_back(kLocalWebsiteDomain);
     wipe(options.secrets_key.data(), options.secrets_key.size());
@@ -257,6 +260,13 @@ Task<> Service::State::add_cors(const Call& call, Response& response) {
 
 Task<Outcome<Response>> Service::State::run(Call& call) {
   if (auto entered = co_await enter_bucket(call); !entered) co_return entered.error();
+  // Of a dataset only its samples are read: of a bucket's configuration it has none.
+  if (call.bucket != nullptr && !call.bucket->dataset_bucket.empty() && call.route->scope == Scope::bucket &&
+      !call.route->sub_resource.empty()) {
+    auto bare = std::make_shared<storage::BucketInfo>(*call.bucket);
+    bare->settings.clear();
+    call.bucket = std::move(bare);
+  }
   auto response = co_await call.route->handler(call);
   if (!response) {
     const bool reads = call.bucket != nullptr && call.route->scope == Scope::object && !call.route->copy &&
@@ -291,6 +301,7 @@ Task<Outcome<Response>> Service::State::read_for_site(const Request& request, Ht
   call.settings = &settings;
   call.authenticator = &authenticator;
   call.answers = &answers;
+  call.receipts = &receipts;
   call.target.bucket = bucket->name;
   call.target.key = std::move(key);
   const auto route = find_route(request.method, call.target, false);
@@ -340,6 +351,8 @@ Task<> Service::flush_access_logs() {
   co_await state_->answers.expire();
 }
 
+Task<> Service::flush_receipts() { co_await state_->receipts.flush(); }
+
 Task<> Service::run_lifecycle() { co_await state_->lifecycle.run_once(); }
 
 Task<storage::Result<>> Service::start() {
@@ -360,6 +373,7 @@ Task<Response> Service::handle(const Request& request, HttpBody& body) {
   call.settings = &state_->settings;
   call.authenticator = &state_->authenticator;
   call.answers = &state_->answers;
+  call.receipts = &state_->receipts;
   if (state_->is_sts(call)) {
     auto answer = co_await answer_sts(call, state_->authenticator, state_->sessions);
     if (answer) {

@@ -139,6 +139,8 @@ class Service {
 
   // Writes the access logs that have been gathered, and drops kept answers that nobody wants any more. One task at a time; the caller decides how often.
   Task<> flush_access_logs();
+  // Writes the receipts of those who read datasets. One task at a time, each second.
+  Task<> flush_receipts();
   // The users of the metadata store, for the operator. Lives as the Service.
   UserRegistry& users();
 

@@ -118,6 +118,24 @@ Task<> keep_access_logs(api::Service& service, std::uint32_t seconds) {
   }
 }
 
+// Writes receipts of readers of datasets each second, and a last time when it is cancelled; and frees from time to time what
+// dropped datasets have left.
+Task<> keep_datasets(api::Service& service, storage::ObjectStore& objects) {
+  constexpr unsigned kSweepSeconds = 5;
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  const asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
+  bool last = false;
+  for (unsigned second = 0; !last; ++second) {
+    timer.expires_after(std::chrono::seconds(1));
+    auto [error] = co_await timer.async_wait(asio::as_tuple(storage::use_task));
+    last = error || cancellation.cancelled() != asio::cancellation_type::none;
+    co_await service.flush_receipts();
+    if (last || second % kSweepSeconds != 0) continue;
+    const auto swept = co_await objects.sweep_datasets();
+    if (!swept) storage::log_warn("datasets_not_swept", {{"error", swept.error().message()}});
+  }
+}
+
 Task<> end_group(storage::TaskGroup& group) {
   group.cancel();
   co_await group.join();
@@ -286,6 +304,7 @@ bool Process::start(std::string& why) {
   store_->attach(cores_.front()->core.executor);
   lifecycle_.spawn(cores_.front()->core.executor, keep_lifecycle(*service_, config_.lifecycle.scan_seconds));
   access_logs_.spawn(cores_.front()->core.executor, keep_access_logs(*service_, config_.access_log_seconds));
+  access_logs_.spawn(cores_.front()->core.executor, keep_datasets(*service_, store_->objects()));
   storage::log_info("ready", {{"listen", config_.listen},
                               {"tls", config_.tls.listen.empty() ? "off" : config_.tls.listen},
                               {"admin", config_.admin_listen.empty() ? "off" : config_.admin_listen},

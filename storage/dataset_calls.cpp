@@ -24,6 +24,19 @@ Task<Result<DatasetRow>> load_dataset(ObjectStore::State& state, keys::BucketId 
   co_return loaded;
 }
 
+// Receipts go with their dataset; what a crash or an error leaves of them, nobody can ask for any more.
+Task<> remove_receipts(ObjectStore::State& state, std::string dataset_id) {
+  while (true) {
+    auto rows = co_await state.metadata.scan(metadata::prefix_range(dataset_rows::receipts_prefix(dataset_id)), 1000);
+    if (!rows || rows->entries.empty()) co_return;
+    metadata::Transaction transaction;
+    for (const metadata::Entry& entry : rows->entries) transaction.remove(entry.key);
+    transaction.may_use_reserve = true;
+    const auto revision = co_await state.metadata.commit(std::move(transaction));
+    if (!revision) co_return;
+  }
+}
+
 }  // namespace
 
 Task<Result<SealedDatasetPtr>> ObjectStore::State::open_dataset_bucket(std::string name) {
@@ -108,6 +121,7 @@ Task<Result<>> ObjectStore::drop_dataset(std::string bucket_name, std::string na
     Result<> dropped = co_await put_bucket_row(*state_, **bucket, next, std::move(transaction));
     if (dropped) {
       state_->live_counters.apply(change);
+      co_await remove_receipts(*state_, row.id());
       co_return success();
     }
     if (dropped.error() != Errc::conflict) co_return dropped;

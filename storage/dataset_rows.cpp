@@ -116,10 +116,22 @@ std::string receipts_prefix(std::string_view dataset_id) { return std::string(1,
 
 std::string receipt(std::string_view dataset_id, std::uint64_t day, std::string_view user, std::string_view order) {
   std::string row = receipts_prefix(dataset_id);
-  append_u64(row, day);
+  append_u64(row, ~day);
   append_text(row, user);
   append_text(row, order);
   return row;
+}
+
+std::optional<ReceiptKey> receipt_of(std::string_view row) {
+  std::uint64_t day = 0;
+  if (row.size() < 17 || row.front() != kReceipt) return std::nullopt;
+  row.remove_prefix(17);
+  if (!take_u64(row, day)) return std::nullopt;
+  auto user = take_text(row);
+  if (!user) return std::nullopt;
+  auto order = take_text(row);
+  if (!order || !row.empty()) return std::nullopt;
+  return ReceiptKey{~day, std::move(*user), std::move(*order)};
 }
 
 std::string holder(std::string_view dataset_id) { return std::string("D").append(dataset_id); }

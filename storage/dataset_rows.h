@@ -39,9 +39,15 @@ std::string to_sweep(keys::BucketId bucket);
 std::string to_sweep_prefix();
 std::optional<keys::BucketId> to_sweep_bucket(std::string_view row);
 
-// Who read what of a dataset: receipts, by dataset id, day, user and P.
+// Who read what of a dataset: receipts, by dataset id, day since the epoch (newest first), user and P.
 std::string receipt(std::string_view dataset_id, std::uint64_t day, std::string_view user, std::string_view order);
 std::string receipts_prefix(std::string_view dataset_id);
+struct ReceiptKey {
+  std::uint64_t day = 0;
+  std::string user;
+  std::string order;
+};
+std::optional<ReceiptKey> receipt_of(std::string_view row);
 
 // What reference rows of a manifest's blobs call their holder.
 std::string holder(std::string_view dataset_id);

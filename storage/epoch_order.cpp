@@ -36,7 +36,7 @@ class LabelScan {
       if (!samples) co_return samples.error();
       at_ += samples->size();
       for (SealedSamplePtr& sample : *samples) {
-        if (!judge_ || judge_(*sample->info, sample->facts.labels) == Verdict::take) matching.push_back(std::move(sample));
+        if (!judge_ || judge_(*sample->info, sample->facts.labels) == SampleVerdict::take) matching.push_back(std::move(sample));
       }
     }
     co_return matching;

@@ -353,13 +353,14 @@ using DatasetInfoPtr = std::shared_ptr<const DatasetInfo>;
 class SealedDataset;
 using SealedDatasetPtr = std::shared_ptr<SealedDataset>;
 struct TarRequest;
+struct Receipt;
 enum class ManifestKind : std::uint8_t { json_lines, csv };
 class EpochOrder;
 using EpochOrderPtr = std::shared_ptr<const EpochOrder>;
 // Whether a version is to be a sample.
-enum class Verdict : std::uint8_t { take, leave, refuse };
+enum class SampleVerdict : std::uint8_t { take, leave, refuse };
 // Judges a version by what it is and by its labels; refuse fails the whole. May be called on any thread.
-using SampleJudge = std::function<Verdict(const ObjectInfo& version, const labels::LabelSet& labels)>;
+using SampleJudge = std::function<SampleVerdict(const ObjectInfo& version, const labels::LabelSet& labels)>;
 
 inline constexpr std::size_t kRegistryValueBytesMax = 1024 * 1024;
 
@@ -509,6 +510,10 @@ class ObjectStore {
   // A virtual tar of the samples at some positions of an order: its info() has the exact size. Errors: those of reading rows.
   Task<Result<std::unique_ptr<OpenObject>>> open_tar(TarRequest request);
   std::unique_ptr<OpenObject> open_manifest(SealedDatasetPtr dataset, ManifestKind kind, std::string etag);
+  // Remembers who read what; those of one day, order and user merge.
+  Task<Result<>> add_receipts(std::vector<Receipt> receipts);
+  // At most `limit` (1..1,000) merged receipts of a dataset, newest day first.
+  Task<Result<std::vector<Receipt>>> receipts(std::string dataset_id, std::uint32_t limit);
   // Frees what was kept for datasets and is named by none any more. One task at a time; the caller decides how often. Returns
   // how many versions and payloads went.
   Task<Result<std::uint64_t>> sweep_datasets();

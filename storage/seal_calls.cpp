@@ -62,6 +62,7 @@ class Seal {
   SealRequest request_;
   SealFailure& failure_;
   keys::BucketId bucket_ = 0;
+  std::string owner_;  // of the bucket
   std::uint64_t epoch_ = 0;
   SealedDatasetPtr parent_;
   std::string parent_row_;
@@ -122,6 +123,7 @@ Task<Result<>> Seal::begin() {
     auto bucket = co_await state_.find_bucket(bucket_name_);
     if (!bucket) co_return bucket.error();
     bucket_ = (*bucket)->id;
+    owner_ = (*bucket)->info.owner_id;
     if (attempt == 0) {
       Result<> free = co_await check_names();
       if (!free) co_return free;
@@ -155,6 +157,11 @@ Task<Result<std::optional<std::size_t>>> Seal::split_of(const ObjectInfo& info, 
 Task<Result<>> Seal::add(const ObjectInfo& info, const dataset::SampleFacts& facts, const std::string& record) {
   auto split = co_await split_of(info, facts);
   if (!split) co_return split.error();
+  const std::string& owner = info.controls.owner_id;
+  if (!info.controls.acl.empty() || (!owner.empty() && owner != owner_)) {
+    targets_.front().row.set_mixed_access(true);
+    if (*split) targets_[**split + 1].row.set_mixed_access(true);
+  }
   Result<> added = co_await targets_.front().writer->add(facts, record);
   if (added && *split) added = co_await targets_[**split + 1].writer->add(facts, record);
   co_return added;
@@ -171,9 +178,9 @@ Task<Result<>> Seal::take(metadata::Snapshot& snapshot, const std::string& key, 
   auto facts = sample_facts(key, version, sources);
   if (!facts) co_return facts.error();
   const ObjectInfo info = object_info(key, version);
-  const Verdict verdict = request_.judge ? request_.judge(info, facts->labels) : Verdict::take;
-  if (verdict == Verdict::refuse) co_return fail(SealFailure::What::refused_key, key);
-  if (verdict == Verdict::leave) {
+  const SampleVerdict verdict = request_.judge ? request_.judge(info, facts->labels) : SampleVerdict::take;
+  if (verdict == SampleVerdict::refuse) co_return fail(SealFailure::What::refused_key, key);
+  if (verdict == SampleVerdict::leave) {
     if (request_.keys) co_return fail(SealFailure::What::missing_key, key);
     co_return success();
   }
@@ -225,9 +232,9 @@ Task<Result<>> Seal::collect_parent() {
     if (!samples) co_return samples.error();
     at += samples->size();
     for (const SealedSamplePtr& sample : *samples) {
-      const Verdict verdict = request_.judge ? request_.judge(*sample->info, sample->facts.labels) : Verdict::take;
-      if (verdict == Verdict::refuse) co_return fail(SealFailure::What::refused_key, sample->info->key);
-      if (verdict == Verdict::leave) continue;
+      const SampleVerdict verdict = request_.judge ? request_.judge(*sample->info, sample->facts.labels) : SampleVerdict::take;
+      if (verdict == SampleVerdict::refuse) co_return fail(SealFailure::What::refused_key, sample->info->key);
+      if (verdict == SampleVerdict::leave) continue;
       Result<> added = co_await add(*sample->info, sample->facts, sample->record->SerializeAsString());
       if (!added) co_return added;
     }

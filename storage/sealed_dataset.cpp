@@ -218,7 +218,7 @@ Task<Result<ObjectPage>> OpenDataset::list(ListOptions options, SampleJudge judg
     const std::size_t at = options.delimiter.empty() ? std::string::npos : key.find(options.delimiter, options.prefix.size());
     const std::string group = at == std::string::npos ? std::string() : key.substr(0, at + options.delimiter.size());
     const bool passed = !group.empty() && group <= options.after;
-    if (!passed && judge && judge(*sample->info, sample->facts.labels) != Verdict::take) {
+    if (!passed && judge && judge(*sample->info, sample->facts.labels) != SampleVerdict::take) {
       ++*place;
       continue;
     }
@@ -335,6 +335,7 @@ DatasetInfo dataset_info(const std::string& bucket, const std::string& name, con
   info.parents.assign(row.parents().begin(), row.parents().end());
   info.group_by = row.group_by();
   for (const records::DatasetSplit& split : row.splits()) info.splits.push_back({split.name(), split.dataset(), split.count()});
+  info.mixed_access = row.mixed_access();
   info.json_lines_bytes = row.json_lines_bytes();
   info.csv_lines_bytes = row.csv_lines_bytes();
   return info;

@@ -76,8 +76,23 @@ struct DatasetInfo {
   std::vector<std::string> parents;
   std::string group_by;
   std::vector<DatasetSplitInfo> splits;  // by name
+  bool mixed_access = false;             // some sample has an access control list, or another owner than the bucket
   std::uint64_t json_lines_bytes = 0;    // of manifest.jsonl
   std::uint64_t csv_lines_bytes = 0;     // of manifest.csv
+};
+
+// That somebody read positions [from, to) of an order.
+struct Receipt {
+  std::string dataset_id;
+  std::string order;  // P as it was asked for
+  std::string user;
+  std::uint64_t from = 0;
+  std::uint64_t to = 0;
+  std::int64_t time_ms = 0;
+
+  bool same_read(const Receipt& other) const {
+    return dataset_id == other.dataset_id && order == other.order && user == other.user && from == other.from && to == other.to;
+  }
 };
 
 struct SealedSample {

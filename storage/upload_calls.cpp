@@ -200,6 +200,7 @@ Task<Result<PartPage>> ObjectStore::list_parts(ObjectKey key, std::string upload
 Task<Result<UploadPage>> ObjectStore::list_uploads(std::string bucket_name, UploadListOptions options) {
   if (options.entries_max > kListEntriesMax) co_return Errc::invalid_argument;
   auto bucket = co_await state_->find_bucket(bucket_name);
+  if (!bucket && bucket.error() == Errc::dataset_bucket) co_return UploadPage{};
   if (!bucket) co_return bucket.error();
   UploadPage page;
   if (options.entries_max == 0) co_return page;

@@ -181,9 +181,35 @@ class VersionLister {
 
 }  // namespace
 
+namespace {
+
+// The samples of a dataset, each the only version of its key.
+Task<Result<VersionPage>> list_sealed(ObjectStore::State& state, std::string bucket_name, VersionListOptions options) {
+  auto dataset = co_await state.open_dataset_bucket(std::move(bucket_name));
+  if (!dataset) co_return dataset.error();
+  ListOptions listed;
+  listed.prefix = std::move(options.prefix);
+  listed.delimiter = std::move(options.delimiter);
+  listed.after = std::move(options.key_after);
+  listed.entries_max = options.entries_max;
+  auto objects = co_await (*dataset)->list(std::move(listed), SampleJudge());
+  if (!objects) co_return objects.error();
+  VersionPage page;
+  page.versions = std::move(objects->objects);
+  page.common_prefixes = std::move(objects->common_prefixes);
+  page.truncated = objects->truncated;
+  page.next_key = std::move(objects->next_after);
+  const bool by_key = page.common_prefixes.empty() || page.next_key != page.common_prefixes.back();
+  if (page.truncated && by_key && !page.versions.empty()) page.next_version_id = page.versions.back()->version_id;
+  co_return page;
+}
+
+}  // namespace
+
 Task<Result<VersionPage>> ObjectStore::list_versions(std::string bucket_name, VersionListOptions options) {
   if (options.entries_max > kListEntriesMax) co_return Errc::invalid_argument;
   auto bucket = co_await state_->find_bucket(bucket_name);
+  if (!bucket && bucket.error() == Errc::dataset_bucket) co_return co_await list_sealed(*state_, bucket_name, options);
   if (!bucket) co_return bucket.error();
   VersionPage page;
   if (options.entries_max == 0) co_return page;

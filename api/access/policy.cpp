@@ -5,6 +5,7 @@
 
 #include "api/access/network.h"
 #include "api/access/policy_statement.h"
+#include "api/access/wildcard.h"
 #include "api/virtual/virtual_key.h"
 
 namespace api {
@@ -88,6 +89,15 @@ bool Policy::Statement::is_public() const {
 bool Policy::could_allow(const Principal* principal, Action action) const {
   return std::any_of(statements_.begin(), statements_.end(), [&](const Statement& statement) {
     return statement.allow && statement.concerns(principal, action);
+  });
+}
+
+bool Policy::names_dataset(std::string_view dataset, std::string_view bucket) const {
+  return std::any_of(statements_.begin(), statements_.end(), [&](const Statement& statement) {
+    return std::any_of(statement.resources.begin(), statement.resources.end(), [&](const PolicyText& resource) {
+      const std::string_view name = std::string_view(resource.source()).substr(0, resource.source().find('/'));
+      return matches_wildcard(name, dataset) && !matches_wildcard(name, bucket);
+    });
   });
 }
 

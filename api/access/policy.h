@@ -54,6 +54,9 @@ class Policy {
   // Whether a statement allows `action` to that principal for some resource, under some conditions.
   bool could_allow(const Principal* principal, Action action) const;
 
+  // Whether a statement is about the bucket `dataset` of a dataset and not about `bucket`, of which it was sealed.
+  bool names_dataset(std::string_view dataset, std::string_view bucket) const;
+
   // Whether it allows anything to everybody, by AWS's rule: a wildcard principal that no condition narrows to fixed values.
   bool is_public() const { return public_; }
   // Whether an answer about `action` may need the tags of the object, or those that the request would set.

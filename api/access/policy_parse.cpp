@@ -312,12 +312,15 @@ Outcome<> PolicyParser::read_resources(const json& element) {
   return done();
 }
 
-// A bucket's policy speaks about that bucket and its keys only.
+// A bucket's policy speaks about that bucket, its datasets and their keys only.
 Outcome<> PolicyParser::check_resource(const PolicyText& resource) {
   std::string_view key = resource.source();
   const std::size_t slash = key.find('/');
   const std::string_view bucket = key.substr(0, slash);
-  if (!matches_wildcard(bucket, kind_.bucket)) return malformed("Policy has invalid resource");
+  // The datasets of a bucket are called NAME.BUCKET, and its policy governs them.
+  const std::size_t dot = bucket.find('.');
+  const bool dataset = dot != std::string_view::npos && dot > 0 && matches_wildcard(bucket.substr(dot + 1), kind_.bucket);
+  if (!dataset && !matches_wildcard(bucket, kind_.bucket)) return malformed("Policy has invalid resource");
   const bool open_end = bucket.ends_with('*');
   names_objects_ = names_objects_ || slash != std::string_view::npos || open_end;
   names_bucket_ = names_bucket_ || slash == std::string_view::npos;

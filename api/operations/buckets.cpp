@@ -10,6 +10,7 @@
 #include "api/operations/operations.h"
 #include "api/xml_body.h"
 #include "api/xml_writer.h"
+#include "storage/sealed_dataset.h"
 
 namespace api {
 namespace {
@@ -143,7 +144,7 @@ Task<Outcome<Response>> create_bucket(Call& call) {
 
   const auto existing = co_await call.store.bucket(call.target.bucket);
   if (!existing) co_return existing.error();
-  if ((*existing)->owner_id != call.user().id) {
+  if ((*existing)->owner_id != call.user().id || !(*existing)->dataset_bucket.empty()) {
     co_return Failure(S3Error::bucket_already_exists).with("BucketName", call.target.bucket);
   }
   // Another access control list than the one there is would be another bucket.
@@ -165,6 +166,14 @@ Task<Outcome<Response>> head_bucket(Call& call) {
 
 Task<Outcome<Response>> delete_bucket(Call& call) {
   const auto removed = co_await call.store.remove_bucket(call.target.bucket);
+  if (!removed && removed.error() == storage::Errc::bucket_not_empty && call.bucket->datasets > 0) {
+    const auto datasets = co_await call.store.datasets(call.target.bucket, {}, 1);
+    if (datasets && !datasets->empty()) {
+      co_return Failure(S3Error::bucket_not_empty, "The bucket has datasets, such as " + datasets->front()->name +
+                                                       ": drop them before you delete it")
+          .with("BucketName", call.target.bucket);
+    }
+  }
   if (!removed) co_return Failure(removed.error()).with("BucketName", call.target.bucket);
   co_return empty_response(204);
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "api/ascii.h"
+#include "api/dataset.h"
 #include "api/virtual/virtual_object.h"
 
 namespace api {
@@ -10,6 +11,14 @@ namespace {
 // A row a line, ascending by pattern.
 // clang-format off
 constexpr VirtualRow kRows[] = {
+    {.pattern = "batches/", .read = read_batch, .list = list_batches},
+    {.pattern = "datasets/", .read = read_dataset, .write = write_dataset, .remove = remove_dataset, .list = list_dataset_keys},
+    {.pattern = "diff/", .read = read_diff},
+    {.pattern = "manifest.csv", .read = read_csv_manifest, .list = list_csv_manifest},
+    {.pattern = "manifest.jsonl", .read = read_json_manifest, .list = list_json_manifest},
+    {.pattern = "order/", .read = read_order},
+    {.pattern = "seen/", .read = read_seen},
+    {.pattern = "shards/", .read = read_shard, .list = list_shards},
     {.pattern = "version", .read = nullptr},
 };
 // clang-format on

@@ -268,7 +268,7 @@ TEST_F(DatasetTest, AParentGivesItsOwnVersions) {
   request.parent = "all";
   request.judge = [](const ObjectInfo&, const labels::LabelSet& labels) {
     const auto* values = labels.find("class");
-    return values != nullptr && values->front() == labels::Value("cat") ? Verdict::take : Verdict::leave;
+    return values != nullptr && values->front() == labels::Value("cat") ? SampleVerdict::take : SampleVerdict::leave;
   };
   ASSERT_TRUE(seal(request));
   EXPECT_EQ(store_->get("cats.b", "a"), "1");
@@ -424,7 +424,7 @@ TEST_F(DatasetTest, OrdersPermuteFilterAndDraw) {
   const auto sealed = values(order_of("order=sealed").value());
   EXPECT_TRUE(std::is_sorted(sealed.begin(), sealed.end()));
   const SampleJudge rare = [](const ObjectInfo&, const labels::LabelSet& labels) {
-    return labels.find("class")->front() == labels::Value("rare") ? Verdict::take : Verdict::leave;
+    return labels.find("class")->front() == labels::Value("rare") ? SampleVerdict::take : SampleVerdict::leave;
   };
   const auto filtered = values(order_of("seed=1,query=x", rare).value());
   EXPECT_EQ(filtered.size(), 30u);
