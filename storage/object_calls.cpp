@@ -38,6 +38,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::put(ObjectKey key, PutOptions options, 
   replacement.bucket = *bucket;
   replacement.key = key.key;
   replacement.condition = options.condition;
+  replacement.companion = options.companion;
   describe_body(*stored, replacement.version);
   replacement.version.set_modified_ms(state_->clock.wall_ms());
   *replacement.version.mutable_attributes() = encode(options.attributes);
@@ -72,10 +73,13 @@ namespace {
 
 // Writes a version again with what may be changed of it; its row must still be as it was.
 std::string add_changed(metadata::Transaction& transaction, const std::string& row_key, const HeadRecord& version,
-                        const Changeable& next) {
+                        const Changeable& next, CommitCompanion* companion) {
   records::Head head = version.row;
   encode_tags(next.tags, *head.mutable_current()->mutable_attributes());
   *head.mutable_current()->mutable_controls() = encode(next.controls);
+  if (companion != nullptr) {
+    add_companion_rows(companion, object_info(version.info->key, head.current()), transaction);
+  }
   std::string value;
   if (version.older) {
     records::OlderVersion row;
@@ -91,7 +95,8 @@ std::string add_changed(metadata::Transaction& transaction, const std::string& r
 
 }  // namespace
 
-Task<Result<ObjectInfoPtr>> ObjectStore::change(ObjectKey key, std::string version_id, VersionChange change) {
+Task<Result<ObjectInfoPtr>> ObjectStore::change(ObjectKey key, std::string version_id, VersionChange change,
+                                                CommitCompanion* companion) {
   auto bucket = co_await state_->find_bucket(key.bucket);
   if (!bucket) co_return bucket.error();
   const std::string head_row = keys::head((*bucket)->id, key.key);
@@ -108,11 +113,12 @@ Task<Result<ObjectInfoPtr>> ObjectStore::change(ObjectKey key, std::string versi
     const std::string row_key =
         older ? keys::version((*bucket)->id, key.key, (*version)->row.current().number()) : head_row;
     metadata::Transaction transaction;
-    std::string value = add_changed(transaction, row_key, **version, next);
+    std::string value = add_changed(transaction, row_key, **version, next, companion);
     std::optional<RecordCache<HeadRecord>::Write> write;
     if (!older) write.emplace(state_->heads, row_key);
     auto revision = co_await state_->metadata.commit(std::move(transaction));
     if (revision) {
+      if (companion != nullptr) companion->committed();
       const metadata::Entry entry{row_key, std::move(value), *revision};
       auto record = older ? decode_older(key.key, entry) : decode_head(key.key, entry);
       if (!record) co_return record.error();

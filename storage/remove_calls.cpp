@@ -35,7 +35,8 @@ struct Plan {
 };
 
 // A plain removal where the bucket keeps versions: a delete marker on top.
-Task<Result<Plan>> plan_marker(ObjectStore::State& state, BucketRecordPtr bucket, std::string key, HeadRecordPtr current) {
+Task<Result<Plan>> plan_marker(ObjectStore::State& state, BucketRecordPtr bucket, std::string key, HeadRecordPtr current,
+                               CommitCompanion* companion) {
   Plan plan;
   records::Head head;
   head.mutable_current()->set_delete_marker(true);
@@ -47,6 +48,9 @@ Task<Result<Plan>> plan_marker(ObjectStore::State& state, BucketRecordPtr bucket
   Result<> placed = co_await state.supersede(plan.edit, bucket, key, current, head, {});
   if (!placed) co_return placed.error();
   plan.edit.transaction.put(keys::head(bucket->id, key), serialize(head));
+  if (companion != nullptr) {
+    add_companion_rows(companion, object_info(key, head.current()), plan.edit.transaction);
+  }
   plan.removed.delete_marker = true;
   plan.removed.version_id = is_null_version(head.current()) ? "null" : head.current().version_id();
   plan.writes_head = true;
@@ -74,7 +78,7 @@ Task<Result<Plan>> plan_remove(ObjectStore::State& state, BucketRecordPtr bucket
   if (request.version_id.empty() && versioned) {
     plan.nothing = request.condition.if_match && present(current) == nullptr;
     if (plan.nothing) co_return plan;
-    co_return co_await plan_marker(state, bucket, request.key, current);
+    co_return co_await plan_marker(state, bucket, request.key, current, request.companion);
   }
   if (versioned) plan.removed.version_id = request.version_id;
   plan.nothing = version == nullptr;
@@ -85,6 +89,7 @@ Task<Result<Plan>> plan_remove(ObjectStore::State& state, BucketRecordPtr bucket
       co_await state.take_away(plan.edit, bucket->id, request.key, current, version, request.bypass_governance);
   if (!taken) co_return taken.error();
   plan.writes_head = *taken == HeadFate::written;
+  add_companion_rows(request.companion, *version->info, plan.edit.transaction);
   co_return plan;
 }
 
@@ -142,6 +147,7 @@ Task<Result<Removed>> ObjectStore::remove(std::string bucket_name, RemoveRequest
     write.reset();
     if (revision) {
       state_->live_counters.apply(plan->edit.change);
+      if (request.companion != nullptr) request.companion->committed();
       co_return plan->removed;
     }
     if (revision.error() != Errc::conflict) co_return revision.error();
@@ -156,8 +162,9 @@ constexpr std::size_t kBatchBytesMax = 4 * 1024 * 1024;
 
 class RemoveBatch {
  public:
-  RemoveBatch(ObjectStore::State& state, BucketRecordPtr bucket, std::vector<Result<Removed>>& results)
-      : state_(state), bucket_(std::move(bucket)), results_(results) {}
+  RemoveBatch(ObjectStore::State& state, BucketRecordPtr bucket, const std::vector<RemoveRequest>& requests,
+              std::vector<Result<Removed>>& results)
+      : state_(state), bucket_(std::move(bucket)), requests_(requests), results_(results) {}
 
   // Whether the plan of the request at `index` went in; if not, that request goes alone.
   bool add(std::size_t index, const std::string& row_key, Plan& plan) {
@@ -189,6 +196,9 @@ class RemoveBatch {
     writes.clear();
     if (revision) {
       state_.live_counters.apply(edit_.change);
+      for (const std::size_t index : indices_) {
+        if (requests_[index].companion != nullptr) requests_[index].companion->committed();
+      }
     } else if (revision.error() == Errc::conflict) {
       alone.insert(alone.end(), indices_.begin(), indices_.end());
     } else {
@@ -204,6 +214,7 @@ class RemoveBatch {
  private:
   ObjectStore::State& state_;
   BucketRecordPtr bucket_;
+  const std::vector<RemoveRequest>& requests_;
   std::vector<Result<Removed>>& results_;
   VersionEdit edit_;
   std::size_t bytes_ = 0;
@@ -230,7 +241,7 @@ Task<std::vector<Result<Removed>>> ObjectStore::remove_many(std::string bucket_n
   std::vector<std::size_t> later;
   std::vector<std::size_t> alone;
   std::set<std::string> left;  // keys with a request that goes alone: what follows must follow it
-  RemoveBatch batch(*state_, *bucket, results);
+  RemoveBatch batch(*state_, *bucket, requests, results);
   for (bool first = true; !pass.empty(); first = false) {
     for (const std::size_t i : pass) {
       const RemoveRequest& request = requests[i];

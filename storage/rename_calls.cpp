@@ -107,11 +107,15 @@ Task<Result<ObjectInfoPtr>> ObjectStore::rename(std::string bucket_name, RenameR
     head.mutable_current()->set_rename_token(request.token);
     std::string value = serialize(head);
     edit.transaction.put(target_row, value);
+    if (request.companion != nullptr) {
+      add_companion_rows(request.companion, object_info(request.to, head.current()), edit.transaction);
+    }
     RecordCache<HeadRecord>::Write source_write(state_->heads, source_row);
     RecordCache<HeadRecord>::Write target_write(state_->heads, target_row);
     auto revision = co_await state_->metadata.commit(std::move(edit.transaction));
     if (revision) {
       state_->live_counters.apply(edit.change);
+      if (request.companion != nullptr) request.companion->committed();
       auto record = decode_head(request.to, metadata::Entry{target_row, std::move(value), *revision});
       if (!record) co_return record.error();
       ObjectInfoPtr info = (*record)->info;
@@ -218,6 +222,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::append(ObjectKey key, AppendOptions opt
     replacement.bucket = *bucket;
     replacement.key = key.key;
     replacement.condition = options.condition;
+    replacement.companion = options.companion;
     replacement.version = before;
     replacement.version.set_modified_ms(state_->clock.wall_ms());
     replacement.extra.require_revision(row_key, (*current)->revision);
