@@ -15,6 +15,7 @@
 
 namespace api {
 
+class EventQueue;
 class Keyring;
 struct BucketSettings;
 class XmlWriter;
@@ -37,6 +38,8 @@ struct Call {
   Keyring* keyring = nullptr;     // of the service; never null in an operation
   BucketSettings* settings = nullptr;  // likewise
   const Authenticator* authenticator = nullptr;  // likewise
+  EventQueue* events = nullptr;   // likewise
+  bool form = false;              // a PUT that came as a browser's form
 
   // A header; x-amz- names may stand in the query instead, where presigning clients put them.
   std::optional<std::string_view> header(std::string_view name) const {

@@ -51,10 +51,15 @@ std::optional<std::int64_t> seconds_from(const Civil& civil) {
   return day_count * 86'400 + civil.hour * 3'600 + civil.minute * 60 + civil.second;
 }
 
+// Writes `width` digits and gives where they end.
+char* put_padded(char* to, unsigned value, unsigned width) {
+  for (unsigned i = width; i-- > 0; value /= 10) to[i] = static_cast<char>('0' + value % 10);
+  return to + width;
+}
+
 void append_padded(std::string& out, unsigned value, unsigned width) {
-  char digits[8] = {};
-  for (unsigned i = width; i-- > 0; value /= 10) digits[i] = static_cast<char>('0' + value % 10);
-  out.append(digits, width);
+  char digits[8];
+  out.append(digits, put_padded(digits, value, width));
 }
 
 // Reads `width` digits at the front of `text` and takes them off.
@@ -162,22 +167,10 @@ std::string http_date(std::int64_t unix_ms) {
 
 std::string iso_date(std::int64_t unix_ms) {
   const Civil civil = civil_from(unix_ms);
-  std::string out;
-  out.reserve(24);
-  append_padded(out, static_cast<unsigned>(civil.year), 4);
-  out += '-';
-  append_padded(out, civil.month, 2);
-  out += '-';
-  append_padded(out, civil.day, 2);
-  out += 'T';
-  append_padded(out, civil.hour, 2);
-  out += ':';
-  append_padded(out, civil.minute, 2);
-  out += ':';
-  append_padded(out, civil.second, 2);
-  out += '.';
-  append_padded(out, civil.millisecond, 3);
-  out += 'Z';
+  std::string out = "0000-00-00T00:00:00.000Z";
+  char* at = put_padded(out.data(), static_cast<unsigned>(civil.year), 4) + 1;
+  for (const unsigned two : {civil.month, civil.day, civil.hour, civil.minute, civil.second}) at = put_padded(at, two, 2) + 1;
+  put_padded(at, civil.millisecond, 3);
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include "api/ascii.h"
 #include "api/bucket_settings.h"
 #include "api/call.h"
+#include "api/events/event_queue.h"
 #include "api/keyring.h"
 #include "api/lifecycle_runner.h"
 #include "api/operations/operations.h"
@@ -85,6 +86,7 @@ struct Service::State {
   Authorizer authorizer;
   Keyring keyring;
   BucketSettings settings;
+  EventQueue events;
   LifecycleRunner lifecycle;
   AccessLog access_log;
 
@@ -99,7 +101,8 @@ struct Service::State {
         authenticator(clock, users, {options.region, options.locations, options.signature_v2, &sessions}),
         authorizer(users),
         keyring(store, options.encryption),
-        lifecycle(store, clock, options.lifecycle, settings),
+        events(store, clock, options.notifications),
+        lifecycle(store, clock, options.lifecycle, {events, settings, clock, options.region}),
         access_log(store, clock, keyring) {
     options.directory = &users;
     options.website_domains.emplace_back(kLocalWebsiteDomain);
@@ -286,6 +289,7 @@ Task<Outcome<Response>> Service::State::read_for_site(const Request& request, Ht
   call.keyring = &keyring;
   call.settings = &settings;
   call.authenticator = &authenticator;
+  call.events = &events;
   call.target.bucket = bucket->name;
   call.target.key = std::move(key);
   const auto route = find_route(request.method, call.target, false);
@@ -334,9 +338,14 @@ Task<> Service::flush_access_logs() { co_await state_->access_log.flush(); }
 
 Task<> Service::run_lifecycle() { co_await state_->lifecycle.run_once(); }
 
-Task<storage::Result<>> Service::start() { return state_->registry.load(); }
+Task<storage::Result<>> Service::start() {
+  const auto users = co_await state_->registry.load();
+  if (!users) co_return users.error();
+  co_return co_await state_->events.start();
+}
 
 UserRegistry& Service::users() { return state_->registry; }
+EventQueue& Service::events() { return state_->events; }
 
 Task<Response> Service::handle(const Request& request, HttpBody& body) {
   if (bucket_below(request.header("host").value_or(""), state_->options.website_domains)) {
@@ -346,6 +355,7 @@ Task<Response> Service::handle(const Request& request, HttpBody& body) {
   call.keyring = &state_->keyring;
   call.settings = &state_->settings;
   call.authenticator = &state_->authenticator;
+  call.events = &state_->events;
   if (state_->is_sts(call)) {
     auto answer = co_await answer_sts(call, state_->authenticator, state_->sessions);
     if (answer) {

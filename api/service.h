@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/events/event_target.h"
 #include "api/secret_key.h"
 #include "storage/object_store.h"
 
@@ -94,6 +95,7 @@ struct LifecycleOptions {
   std::uint32_t day_seconds = 24 * 3600;
   std::uint32_t scan_seconds = 3600;  // how often somebody looks whether anything is due
 };
+class EventQueue;
 class UserDirectory;
 class UserRegistry;
 
@@ -105,6 +107,7 @@ struct ServiceOptions {
   std::vector<std::string> website_domains;  // websites: BUCKET.domain; BUCKET.s3-website.localhost always
   EncryptionOptions encryption;
   LifecycleOptions lifecycle;
+  NotificationOptions notifications;
   std::vector<std::string> storage_classes;  // beside those of AWS; what transitions may name
   // The key that seals users' secrets and temporary credentials: 32 bytes, or none, which does without both.
   std::string secrets_key;
@@ -118,7 +121,7 @@ class Service {
   Service(storage::ObjectStore& store, storage::Clock& clock, ServiceOptions options);
   ~Service();
 
-  // Reads the users of the metadata store. Once, before the first request.
+  // Reads the users of the metadata store and counts undelivered events. Once, before the first request.
   Task<storage::Result<>> start();
 
   Task<Response> handle(const Request& request, HttpBody& body);
@@ -131,6 +134,8 @@ class Service {
   Task<> flush_access_logs();
   // The users of the metadata store, for the operator. Lives as the Service.
   UserRegistry& users();
+  // Events on their way to their targets, for who delivers them. Lives as the Service.
+  EventQueue& events();
 
  private:
   struct State;

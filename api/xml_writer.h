@@ -26,6 +26,7 @@ class XmlWriter {
   void flag(std::string_view name, bool value);
   void etag(std::string_view etag);  // quoted
 
+  void reserve(std::size_t bytes) { out_.reserve(bytes); }  // for long documents
   std::size_t size() const { return out_.size(); }
   std::string take() { return std::move(out_); }
 

@@ -13,7 +13,7 @@ from measure import BIN, KEYS, S3, fio, put_bucket
 
 SIZE = 51200
 MEMORY = 1 << 30
-FILL_KEYS = 40_000          # 2 GB of bodies, 3 GB on the drives
+FILL_KEYS = 80_000          # 4 GB of bodies, 6 GB on the drives
 SMALL_CAPACITY = 512 << 20  # drives that overwrites fill quickly
 START_LIMIT_S = 5
 
@@ -130,7 +130,8 @@ def beside_rebuild(bench):
         fill(bench, FILL_KEYS)
         folder = os.path.join(bench.work, "rebuild")
         paths = [f"{folder}/d{i}" for i in range(1, 7)]
-        number, following = 0, 6
+        # The drive that has been there for longest goes each time: a new one holds nothing before the next is lost.
+        number = 0
         alone = []
         for name, load in (*loads(bench, FILL_KEYS), ("alone", None)):
             pairs = []
@@ -150,9 +151,9 @@ def beside_rebuild(bench):
                     # A shard that is written is k that are read.
                     moved = (rebuild()["bytes"] - before) / (time.monotonic() - begin - 2) / 1e6
                     alone.append((moved, job["write"]["bw_bytes"] / 1e6))
-                paths.append(f"{folder}/d{following + 1}")
+                paths.append(f"{folder}/d{len(paths) + 1}")
                 renew(number, paths[-1])
-                number, following = following, following + 1
+                number += 1
             if load:
                 report(bench, f"{name} beside a rebuild", pairs)
         ratios = [ours / theirs for ours, theirs in alone]

@@ -1,4 +1,8 @@
 // ObjectStore: listings of objects.
+#include <google/protobuf/arena.h>
+
+#include <array>
+
 #include "storage/object_store_state.h"
 
 namespace storage {
@@ -11,7 +15,7 @@ class PageBuilder {
  public:
   // `markers`: there may be delete markers among the rows. They are in no page, and alone they make no common prefix.
   PageBuilder(const ListOptions& options, bool markers, ObjectPage& page)
-      : options_(options), markers_(markers), page_(page) {}
+      : options_(options), markers_(markers), page_(page), arena_(arena_block_.data(), arena_block_.size()) {}
 
   enum class Next {
     row,          // go on with the next row
@@ -27,12 +31,12 @@ class PageBuilder {
       return Next::skip_prefix;
     }
     if (markers_ || !grouped) {
-      Result<> parsed = parse(entry.value, head_);
+      Result<> parsed = parse_head(entry.value);
       if (!parsed) {
         error = parsed.error();
         return Next::full;
       }
-      if (head_.current().delete_marker()) return Next::row;
+      if (head_->current().delete_marker()) return Next::row;
     }
     if (full()) return Next::full;
     if (grouped) {
@@ -41,8 +45,10 @@ class PageBuilder {
       last_ = prefix_;
       return Next::skip_prefix;
     }
-    page_.objects.push_back(std::make_shared<const ObjectInfo>(listed_info(std::move(key), head_.current())));
-    last_ = page_.objects.back()->key;
+    auto info = std::make_shared<ObjectInfo>();
+    fill_listed(std::move(key), head_->current(), *info);
+    last_ = info->key;
+    page_.objects.push_back(std::move(info));
     return Next::row;
   }
 
@@ -51,6 +57,12 @@ class PageBuilder {
   const std::string& last() const { return last_; }
 
  private:
+  Result<> parse_head(const std::string& bytes) {
+    arena_.Reset();
+    head_ = google::protobuf::Arena::CreateMessage<records::Head>(&arena_);
+    return parse(bytes, *head_);
+  }
+
   bool full() {
     if (page_.objects.size() + page_.common_prefixes.size() < options_.entries_max) return false;
     page_.truncated = true;
@@ -69,7 +81,10 @@ class PageBuilder {
   ObjectPage& page_;
   std::string prefix_;
   std::string last_;
-  records::Head head_;  // parsed into again and again: its memory is reused
+  // A row's messages come and go for each key: out of an arena that takes no memory of its own for a row of usual size.
+  std::array<char, 4096> arena_block_;
+  google::protobuf::Arena arena_;
+  records::Head* head_ = nullptr;  // in the arena
 };
 
 }  // namespace

@@ -165,8 +165,7 @@ UploadInfo decode(const std::string& key, const std::string& upload_id, const re
   return upload;
 }
 
-ObjectInfo listed_info(std::string key, const records::Version& version) {
-  ObjectInfo info;
+void fill_listed(std::string key, const records::Version& version, ObjectInfo& info) {
   info.key = std::move(key);
   info.size = version.size();
   info.stored_size = stored_size(version);
@@ -178,11 +177,11 @@ ObjectInfo listed_info(std::string key, const records::Version& version) {
   info.attributes.storage_class = version.attributes().storage_class();
   info.checksum = decode(version.checksum());
   info.controls.owner_id = version.controls().owner_id();
-  return info;
 }
 
 ObjectInfo object_info(const std::string& key, const records::Version& version) {
-  ObjectInfo info = listed_info(key, version);
+  ObjectInfo info;
+  fill_listed(key, version, info);
   info.attributes = decode(version.attributes());
   info.controls = decode(version.controls());
   return info;

@@ -31,8 +31,8 @@ Result<HeadRecordPtr> decode_older(const std::string& key, const metadata::Entry
 
 // What clients see of a version.
 ObjectInfo object_info(const std::string& key, const records::Version& version);
-// The same without its attributes but the storage class: what a listing shows.
-ObjectInfo listed_info(std::string key, const records::Version& version);
+// The same without its attributes but the storage class: what a listing shows. `info` is as made.
+void fill_listed(std::string key, const records::Version& version, ObjectInfo& info);
 
 BucketInfo decode_bucket(const std::string& name, const records::Bucket& row);
 // All but the name; `id` too.

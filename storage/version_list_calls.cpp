@@ -139,7 +139,8 @@ class VersionLister {
 
   bool add_version(std::string key, const records::Version& version, bool current) {
     if (full()) return false;
-    auto info = std::make_shared<ObjectInfo>(listed_info(std::move(key), version));
+    auto info = std::make_shared<ObjectInfo>();
+    fill_listed(std::move(key), version, *info);
     info->current = current;
     page_.next_key = info->key;
     page_.next_version_id = info->version_id;

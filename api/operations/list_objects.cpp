@@ -11,6 +11,9 @@
 namespace api {
 namespace {
 
+// Of an entry with a key of usual length.
+constexpr std::size_t kEntryBytes = 384;
+
 // A continuation token is where the last page ended, with a CRC so that a token of somewhere else is refused.
 std::string make_token(std::string_view after) {
   const std::uint32_t crc = erasure::crc32c(bytes_of(after));
@@ -83,6 +86,7 @@ Task<Outcome<Response>> list_v1(Call& call) {
 
   const ListEncoder& encoder = request->encoder;
   XmlWriter xml;
+  xml.reserve(1024 + page->objects.size() * kEntryBytes);
   xml.open_root("ListBucketResult");
   xml.element("Name", call.target.bucket);
   encoder.element(xml, "Prefix", request->options.prefix);
@@ -121,6 +125,7 @@ Task<Outcome<Response>> list_v2(Call& call) {
   const ListEncoder& encoder = request->encoder;
   const bool owner = equals_caseless(call.target.parameter("fetch-owner").value_or(""), "true");
   XmlWriter xml;
+  xml.reserve(1024 + page->objects.size() * kEntryBytes);
   xml.open_root("ListBucketResult");
   xml.element("Name", call.target.bucket);
   encoder.element(xml, "Prefix", request->options.prefix);

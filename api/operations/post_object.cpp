@@ -328,6 +328,8 @@ Task<Outcome<Response>> post_object(Call& call) {
   put.keyring = call.keyring;
   put.settings = call.settings;
   put.authenticator = call.authenticator;
+  put.events = call.events;
+  put.form = true;
   put.target.bucket = call.target.bucket;
   put.target.key = std::move(*key);
   put.target.virtual_hosted = call.target.virtual_hosted;

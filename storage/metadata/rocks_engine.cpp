@@ -32,6 +32,9 @@ Error to_error(const rocksdb::Status& status) {
   return Errc::io_error;
 }
 
+// Rows of a scan whose place is made ahead: a page of a listing.
+constexpr std::uint32_t kRowsReserved = 1024;
+
 class RocksView final : public View {
  public:
   RocksView(std::shared_ptr<rocksdb::DB> db) : db_(std::move(db)), snapshot_(db_->GetSnapshot()) {}
@@ -50,6 +53,7 @@ class RocksView final : public View {
     if (!range.end.empty()) read.iterate_upper_bound = &end;
     const std::unique_ptr<rocksdb::Iterator> row(db_->NewIterator(read));
     Rows result;
+    result.rows.reserve(std::min(limit, kRowsReserved));
     for (row->Seek(range.begin); row->Valid(); row->Next()) {
       if (result.rows.size() == limit) {
         result.next = row->key().ToString();
