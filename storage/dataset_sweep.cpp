@@ -7,6 +7,7 @@
 
 #include "storage/dataset_rows.h"
 #include "storage/dataset_shelf.h"
+#include "storage/labels/label_sources.h"
 #include "storage/object_store_state.h"
 #include "storage/records.h"
 
@@ -14,6 +15,23 @@ namespace storage {
 namespace {
 
 constexpr std::uint32_t kRowsPerScan = 100;
+
+// Adds to the edit that a kept payload goes, with its mark.
+Task<Result<>> release_kept_annotation(ObjectStore::State& state, VersionEdit& edit, const metadata::Entry& entry) {
+  const auto kept = dataset_rows::kept_annotation_of(entry.key);
+  if (!kept) co_return Errc::corrupt_record;
+  edit.transaction.require_revision(entry.key, entry.revision);
+  edit.transaction.remove(entry.key);
+  edit.transaction.may_use_reserve = true;
+  labels::Annotation annotation;
+  annotation.name = kept->name;
+  annotation.revision = kept->revision;
+  auto row = co_await state.load_annotation(kept->holder, annotation);
+  if (!row && row.error() == Errc::conflict) co_return success();  // it went with its version
+  if (!row) co_return row.error();
+  annotation.inlined = row->blob_chunks() == 0;
+  co_return co_await state.release_annotation(edit, kept->holder, std::move(annotation));
+}
 
 // Of a Result<bool> an error is no value, although it converts to bool.
 Result<bool> failed(const Error& error) { return Result<bool>(boost::system::in_place_error, error); }
@@ -39,7 +57,18 @@ class BucketSweep {
       if (!rows->next) break;
       range.begin = std::move(*rows->next);
     }
-    co_return freed;
+    range = metadata::prefix_range(dataset_rows::kept_annotations_prefix(bucket_->id));
+    while (true) {
+      auto rows = co_await state_.metadata.scan(range, kRowsPerScan);
+      if (!rows) co_return rows.error();
+      for (const metadata::Entry& entry : rows->entries) {
+        auto gone = co_await judge_annotation(entry);
+        if (!gone) co_return gone.error();
+        if (*gone) ++freed;
+      }
+      if (!rows->next) co_return freed;
+      range.begin = std::move(*rows->next);
+    }
   }
 
  private:
@@ -93,6 +122,38 @@ class BucketSweep {
     co_return true;
   }
 
+  // Whether a dataset has this very payload. `key`: of the object that had it.
+  Task<Result<bool>> named(const std::string& key, const dataset_rows::KeptAnnotation& kept) {
+    for (const SealedDatasetPtr& each : datasets_) {
+      auto sample = co_await each->find(key);
+      if (!sample && sample.error() == Errc::not_found) continue;
+      if (!sample) co_return failed(sample.error());
+      if ((*sample)->record->version().holder() != kept.holder) continue;
+      auto sources = labels::decode_sources((*sample)->record->labels());
+      if (!sources) co_return failed(sources.error());
+      const labels::Annotation* const annotation = sources->find(kept.name);
+      if (annotation != nullptr && annotation->revision == kept.revision) co_return true;
+    }
+    co_return false;
+  }
+
+  // Whether it was freed.
+  Task<Result<bool>> judge_annotation(const metadata::Entry& entry) {
+    auto kept = dataset_rows::kept_annotation_of(entry.key);
+    if (!kept) co_return failed(Errc::corrupt_record);
+    auto is_named = co_await named(entry.value, *kept);
+    if (!is_named) co_return failed(is_named.error());
+    if (*is_named) co_return false;
+    VersionEdit edit;
+    edit.transaction.require_revision(keys::bucket(bucket_->info.name), bucket_->revision);
+    Result<> released = co_await release_kept_annotation(state_, edit, entry);
+    if (!released) co_return failed(released.error());
+    auto revision = co_await state_.metadata.commit(std::move(edit.transaction));
+    if (!revision) co_return failed(revision.error());
+    state_.live_counters.apply(edit.change);
+    co_return true;
+  }
+
   ObjectStore::State& state_;
   BucketRecordPtr bucket_;
   std::vector<SealedDatasetPtr> datasets_;
@@ -130,6 +191,19 @@ Task<Result<>> bury_kept(ObjectStore::State& state, keys::BucketId bucket) {
       Result<> released = co_await release_kept(state, edit, kept);
       if (!released) co_return released;
       edit.transaction.may_use_reserve = true;
+      auto revision = co_await state.metadata.commit(std::move(edit.transaction));
+      if (!revision && revision.error() != Errc::conflict) co_return revision.error();
+      if (revision) state.live_counters.apply(edit.change);
+    }
+    if (rows->entries.empty()) break;
+  }
+  while (true) {
+    auto rows = co_await state.metadata.scan(metadata::prefix_range(dataset_rows::kept_annotations_prefix(bucket)), kRowsPerScan);
+    if (!rows) co_return rows.error();
+    for (const metadata::Entry& entry : rows->entries) {
+      VersionEdit edit;
+      Result<> released = co_await release_kept_annotation(state, edit, entry);
+      if (!released) co_return released;
       auto revision = co_await state.metadata.commit(std::move(edit.transaction));
       if (!revision && revision.error() != Errc::conflict) co_return revision.error();
       if (revision) state.live_counters.apply(edit.change);

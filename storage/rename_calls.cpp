@@ -27,7 +27,8 @@ Task<Result<>> add_rename(ObjectStore::State& state, const Renaming& names, Vers
   const bool stays = may_be_sealed(names.bucket->info, before);
   if (stays) {
     head.mutable_current()->set_holder(random_bytes16());
-    Result<> copied = co_await copy_label_rows(state, edit, before, head.current());
+    Result<> copied = co_await state.copy_annotations(edit.transaction, before, *head.mutable_current());
+    if (!copied && copied.error() == Errc::not_found) co_return Errc::conflict;
     if (!copied) co_return copied;
   }
   Result<> placed = co_await state.supersede(edit, names.bucket, names.to, names.target, head, {});
@@ -117,11 +118,15 @@ Task<Result<ObjectInfoPtr>> ObjectStore::rename(std::string bucket_name, RenameR
     head.mutable_current()->set_rename_token(request.token);
     std::string value = serialize(head);
     edit.transaction.put(target_row, value);
+    if (request.companion != nullptr) {
+      add_companion_rows(request.companion, object_info(request.to, head.current()), edit.transaction);
+    }
     RecordCache<HeadRecord>::Write source_write(state_->heads, source_row);
     RecordCache<HeadRecord>::Write target_write(state_->heads, target_row);
     auto revision = co_await state_->metadata.commit(std::move(edit.transaction));
     state_->settle((*bucket)->id, edit, revision);
     if (revision) {
+      if (request.companion != nullptr) request.companion->committed();
       auto record = decode_head(request.to, metadata::Entry{target_row, std::move(value), *revision});
       if (!record) co_return record.error();
       ObjectInfoPtr info = (*record)->info;
@@ -228,8 +233,10 @@ Task<Result<ObjectInfoPtr>> ObjectStore::append(ObjectKey key, AppendOptions opt
     replacement.bucket = *bucket;
     replacement.key = key.key;
     replacement.condition = options.condition;
+    replacement.companion = options.companion;
     replacement.version = before;
     // What a new body is, nobody has said yet.
+    replacement.version.clear_holder();
     replacement.version.clear_labels();
     replacement.version.clear_labels_row();
     replacement.version.set_modified_ms(state_->clock.wall_ms());

@@ -257,6 +257,7 @@ Task<Result<std::unique_ptr<OpenObject>>> OpenDataset::open_at(SealedSamplePtr s
   current.set_blob_id(version.blob_id());
   current.set_blob_chunks(version.blob_chunks());
   current.set_number(version.number());
+  current.set_labels(sample->record->labels());
   record->info = sample->info;
   auto opened = std::make_unique<OpenVersion>(state_, bucket_, std::move(record), std::move(parts));
   Result<> loaded = co_await opened->load();

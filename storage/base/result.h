@@ -43,6 +43,8 @@ enum class Errc {
   version_not_found,       // no version of the key has that id
   object_locked,           // the version is under retention or a legal hold
   dataset_bucket,          // the bucket is a sealed dataset: nothing in it can be changed
+  annotation_not_found,    // the version has no annotation of that name
+  annotation_limit,        // the version has as many annotations as it may have
 };
 
 const boost::system::error_category& store_category() noexcept;
