@@ -249,10 +249,8 @@ Task<Result<Annotated>> ObjectStore::put_annotation(ObjectKey key, std::string v
 }
 
 Task<Result<Annotated>> ObjectStore::annotation(ObjectKey key, std::string version_id, std::string name) {
-  auto bucket = co_await state_->find_bucket(key.bucket);
-  if (!bucket) co_return bucket.error();
   for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
-    auto version = co_await state_->find_version((*bucket)->id, key.key, version_id);
+    auto version = co_await state_->find_readable(key, version_id);
     if (!version) co_return version.error();
     if ((*version)->info->delete_marker) co_return Errc::not_found;
     const records::Version& row = (*version)->row.current();
@@ -277,10 +275,8 @@ Task<Result<Annotated>> ObjectStore::annotation(ObjectKey key, std::string versi
 
 Task<Result<AnnotationPage>> ObjectStore::list_annotations(ObjectKey key, std::string version_id, std::string prefix,
                                                            std::string after, std::uint32_t limit) {
-  auto bucket = co_await state_->find_bucket(key.bucket);
-  if (!bucket) co_return bucket.error();
   for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
-    auto version = co_await state_->find_version((*bucket)->id, key.key, version_id);
+    auto version = co_await state_->find_readable(key, version_id);
     if (!version) co_return version.error();
     if ((*version)->info->delete_marker) co_return Errc::not_found;
     auto sources = co_await state_->load_sources((*version)->row.current());

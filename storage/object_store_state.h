@@ -210,6 +210,8 @@ struct ObjectStore::State {
   std::unique_ptr<DatasetShelf> shelf;  // those that are open, and pages of their manifests
   // The dataset behind a bucket's name; bucket_not_found where there is none.
   Task<Result<SealedDatasetPtr>> open_dataset_bucket(std::string name);
+  // find_version(), also of a dataset's bucket: the version as it was sealed.
+  Task<Result<HeadRecordPtr>> find_readable(ObjectKey key, std::string version_id);
   Task<Result<EpochOrderPtr>> epoch_order(SealedDatasetPtr dataset, dataset::OrderParameters parameters, SampleJudge judge);
 
   // --- Uploads.

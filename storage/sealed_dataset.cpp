@@ -352,6 +352,20 @@ SealedDatasetPtr open_sealed(ObjectStore::State& state, keys::BucketId bucket, s
   return opened;
 }
 
+Task<Result<HeadRecordPtr>> ObjectStore::State::find_readable(ObjectKey key, std::string version_id) {
+  auto bucket = co_await find_bucket(key.bucket);
+  if (bucket) co_return co_await find_version((*bucket)->id, std::move(key.key), std::move(version_id));
+  if (bucket.error() != Errc::dataset_bucket) co_return bucket.error();
+  auto found = co_await find_sealed(*this, std::move(key), std::move(version_id));
+  if (!found) co_return found.error();
+  auto record = std::make_shared<HeadRecord>();
+  records::Version& version = *record->row.mutable_current();
+  version = found->sample->record->version();
+  version.set_labels(found->sample->record->labels());
+  record->info = found->sample->info;
+  co_return HeadRecordPtr(std::move(record));
+}
+
 bool is_multipart(const SealedSample& sample) { return sample.record->version().part_count() > 0; }
 
 Task<Result<FoundSample>> find_sealed(ObjectStore::State& state, ObjectKey key, std::string version_id) {

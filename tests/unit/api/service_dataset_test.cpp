@@ -13,15 +13,15 @@ using nlohmann::json;
 
 class DatasetServiceTest : public ServiceTest {
  protected:
-  DatasetServiceTest() { EXPECT_EQ(call("PUT", "/b").status, 200u); }
+  DatasetServiceTest() { EXPECT_EQ(call("PUT", "/bkt").status, 200u); }
 
   Reply put_tagged(const std::string& key, const std::string& body, const std::string& tags) {
-    TestRequest request("PUT", "/b/" + key, body);
+    TestRequest request("PUT", "/bkt/" + key, body);
     request.set("x-amz-tagging", tags);
     return call(request);
   }
   Reply seal(const std::string& name, const std::string& description) {
-    return call("PUT", "/b/.granary/datasets/" + name, description);
+    return call("PUT", "/bkt/.granary/datasets/" + name, description);
   }
   void fill() {
     for (int i = 0; i < 25; ++i) {
@@ -30,7 +30,7 @@ class DatasetServiceTest : public ServiceTest {
     }
     ASSERT_EQ(put_tagged("odd/name.with.dots.json", "{}", "class=cat").status, 200u);
     ASSERT_EQ(put_tagged(std::string(150, 'n') + "/x.png", std::string(3000, 'p'), "class=dog").status, 200u);
-    ASSERT_EQ(put("/b/plain", "no tags").status, 200u);
+    ASSERT_EQ(put("/bkt/plain", "no tags").status, 200u);
   }
 
   static std::map<std::string, std::string> untar(const std::string& tar, std::vector<std::string>* order = nullptr) {
@@ -62,12 +62,12 @@ class DatasetServiceTest : public ServiceTest {
 TEST_F(DatasetServiceTest, IsSealedToldAndDropped) {
   fill();
   ASSERT_EQ(seal("d", R"({"query": "class = 'cat'", "splits": {"train": 0.5, "test": 0.5}})").status, 200u);
-  const Reply told = call("GET", "/b/.granary/datasets/d");
+  const Reply told = call("GET", "/bkt/.granary/datasets/d");
   ASSERT_EQ(told.status, 200u);
   EXPECT_EQ(told.header("Content-Type"), "application/json");
   const json info = json::parse(told.body);
   EXPECT_EQ(info["name"], "d");
-  EXPECT_EQ(info["bucket"], "b");
+  EXPECT_EQ(info["bucket"], "bkt");
   EXPECT_EQ(info["query"], "class = 'cat'");
   EXPECT_EQ(info["count"], 6);
   EXPECT_EQ(info["digest"].get<std::string>().size(), 64u);
@@ -77,35 +77,35 @@ TEST_F(DatasetServiceTest, IsSealedToldAndDropped) {
   const int train = info["splits"]["train"]["count"];
   EXPECT_EQ(info["splits"]["train"]["dataset"], "d-train");
   EXPECT_EQ(train + info["splits"]["test"]["count"].get<int>(), 6);
-  EXPECT_EQ(json::parse(call("GET", "/b/.granary/datasets/d-train").body)["parents"], json::array({"d"}));
+  EXPECT_EQ(json::parse(call("GET", "/bkt/.granary/datasets/d-train").body)["parents"], json::array({"d"}));
 
-  const Reply head = call("HEAD", "/b/.granary/datasets/d");
+  const Reply head = call("HEAD", "/bkt/.granary/datasets/d");
   EXPECT_EQ(head.status, 200u);
   EXPECT_EQ(head.header("ETag"), told.header("ETag"));
   EXPECT_EQ(head.content_length, told.body.size());
-  const Reply list = call("GET", "/b?list-type=2&prefix=.granary/datasets/");
+  const Reply list = call("GET", "/bkt?list-type=2&prefix=.granary/datasets/");
   EXPECT_EQ(list.count("<Key>"), 3u);
   EXPECT_NE(list.body.find(".granary/datasets/d-train"), std::string::npos);
-  EXPECT_EQ(call("GET", "/b?list-type=2").count(".granary"), 0u);
+  EXPECT_EQ(call("GET", "/bkt?list-type=2").count(".granary"), 0u);
 
-  EXPECT_EQ(call("DELETE", "/b").code(), "BucketNotEmpty");
-  EXPECT_EQ(call("DELETE", "/b/.granary/datasets/d").status, 204u);
-  EXPECT_EQ(call("DELETE", "/b/.granary/datasets/d").status, 204u);
-  EXPECT_EQ(call("GET", "/b/.granary/datasets/d").code(), "NoSuchKey");
-  EXPECT_EQ(call("GET", "/d.b?list-type=2").code(), "NoSuchBucket");
-  EXPECT_EQ(call("GET", "/d-train.b?list-type=2").status, 200u);
+  EXPECT_EQ(call("DELETE", "/bkt").code(), "BucketNotEmpty");
+  EXPECT_EQ(call("DELETE", "/bkt/.granary/datasets/d").status, 204u);
+  EXPECT_EQ(call("DELETE", "/bkt/.granary/datasets/d").status, 204u);
+  EXPECT_EQ(call("GET", "/bkt/.granary/datasets/d").code(), "NoSuchKey");
+  EXPECT_EQ(call("GET", "/d.bkt?list-type=2").code(), "NoSuchBucket");
+  EXPECT_EQ(call("GET", "/d-train.bkt?list-type=2").status, 200u);
 }
 
 TEST_F(DatasetServiceTest, DeletingABucketThatHasDatasetsNamesOne) {
-  ASSERT_EQ(put("/b/k", "x").status, 200u);
+  ASSERT_EQ(put("/bkt/k", "x").status, 200u);
   ASSERT_EQ(seal("mine", R"({"keys": ["k"]})").status, 200u);
-  ASSERT_EQ(call("DELETE", "/b/k").status, 204u);
-  const Reply refused = call("DELETE", "/b");
+  ASSERT_EQ(call("DELETE", "/bkt/k").status, 204u);
+  const Reply refused = call("DELETE", "/bkt");
   EXPECT_EQ(refused.status, 409u);
   EXPECT_EQ(refused.code(), "BucketNotEmpty");
   EXPECT_NE(refused.element("Message").find("mine"), std::string::npos);
-  ASSERT_EQ(call("DELETE", "/b/.granary/datasets/mine").status, 204u);
-  EXPECT_EQ(call("DELETE", "/b").status, 204u);
+  ASSERT_EQ(call("DELETE", "/bkt/.granary/datasets/mine").status, 204u);
+  EXPECT_EQ(call("DELETE", "/bkt").status, 204u);
 }
 
 TEST_F(DatasetServiceTest, RefusesWhatItCannotSeal) {
@@ -127,12 +127,12 @@ TEST_F(DatasetServiceTest, RefusesWhatItCannotSeal) {
     EXPECT_EQ(seal(name, R"({"keys": ["plain"]})").status, 400u) << name;
   }
   EXPECT_EQ(seal(std::string(62, 'x'), R"({"keys": ["plain"]})").status, 400u);
-  EXPECT_EQ(json::parse(call("GET", "/b/.granary/datasets/bad").code().empty() ? "1" : "0"), 0);
-  ASSERT_EQ(call("PUT", "/taken.b").status, 200u);
+  EXPECT_EQ(json::parse(call("GET", "/bkt/.granary/datasets/bad").code().empty() ? "1" : "0"), 0);
+  ASSERT_EQ(call("PUT", "/taken.bkt").status, 200u);
   EXPECT_EQ(seal("taken", R"({"keys": ["plain"]})").status, 409u);
   ASSERT_EQ(seal("d", R"({"keys": ["plain"]})").status, 200u);
   EXPECT_EQ(seal("d", R"({"keys": ["plain"]})").status, 409u);
-  EXPECT_EQ(call("PUT", "/d.b").code(), "BucketAlreadyExists");
+  EXPECT_EQ(call("PUT", "/d.bkt").code(), "BucketAlreadyExists");
   EXPECT_EQ(call("GET", "/").count("<Bucket>"), 2u);
 }
 
@@ -140,63 +140,63 @@ TEST_F(DatasetServiceTest, TheBucketOfADatasetIsReadOnly) {
   fill();
   ASSERT_EQ(seal("d", R"({"query": "EXISTS class"})").status, 200u);
   ASSERT_EQ(put_tagged("img/100.jpg", "changed", "class=bird").status, 200u);
-  ASSERT_EQ(call("DELETE", "/b/img/101.jpg").status, 204u);
-  EXPECT_EQ(call("HEAD", "/d.b").status, 200u);
-  EXPECT_EQ(call("GET", "/d.b?location").status, 200u);
-  const Reply v1 = call("GET", "/d.b?prefix=img/&delimiter=/");
+  ASSERT_EQ(call("DELETE", "/bkt/img/101.jpg").status, 204u);
+  EXPECT_EQ(call("HEAD", "/d.bkt").status, 200u);
+  EXPECT_EQ(call("GET", "/d.bkt?location").status, 200u);
+  const Reply v1 = call("GET", "/d.bkt?prefix=img/&delimiter=/");
   EXPECT_EQ(v1.count("<Key>"), 25u);
-  const Reply v2 = call("GET", "/d.b?list-type=2&delimiter=/&max-keys=1");
+  const Reply v2 = call("GET", "/d.bkt?list-type=2&delimiter=/&max-keys=1");
   EXPECT_EQ(v2.element("IsTruncated"), "true");
-  const Reply got = call("GET", "/d.b/img/100.jpg");
+  const Reply got = call("GET", "/d.bkt/img/100.jpg");
   EXPECT_EQ(got.body, "bytes of img/100.jpg");
-  EXPECT_EQ(call("GET", "/d.b/img/101.jpg").body, "bytes of img/101.jpg");
-  EXPECT_NE(call("GET", "/d.b/img/100.jpg?tagging").body.find("cat"), std::string::npos);
-  TestRequest range("GET", "/d.b/img/100.jpg");
+  EXPECT_EQ(call("GET", "/d.bkt/img/101.jpg").body, "bytes of img/101.jpg");
+  EXPECT_NE(call("GET", "/d.bkt/img/100.jpg?tagging").body.find("cat"), std::string::npos);
+  TestRequest range("GET", "/d.bkt/img/100.jpg");
   range.set("range", "bytes=0-4");
   EXPECT_EQ(call(range).body, "bytes");
-  TestRequest match("GET", "/d.b/img/100.jpg");
+  TestRequest match("GET", "/d.bkt/img/100.jpg");
   match.set("if-none-match", got.header("ETag"));
   EXPECT_EQ(call(match).status, 304u);
-  EXPECT_EQ(call("GET", "/d.b/nobody").code(), "NoSuchKey");
-  EXPECT_EQ(call("GET", "/d.b?versions").count("<Version>"), 27u);
-  EXPECT_EQ(call("GET", "/d.b?uploads").status, 200u);
-  EXPECT_EQ(call("GET", "/d.b?policy").code(), "NoSuchBucketPolicy");
-  EXPECT_EQ(call("GET", "/d.b?versioning").status, 200u);
+  EXPECT_EQ(call("GET", "/d.bkt/nobody").code(), "NoSuchKey");
+  EXPECT_EQ(call("GET", "/d.bkt?versions").count("<Version>"), 27u);
+  EXPECT_EQ(call("GET", "/d.bkt?uploads").status, 200u);
+  EXPECT_EQ(call("GET", "/d.bkt?policy").code(), "NoSuchBucketPolicy");
+  EXPECT_EQ(call("GET", "/d.bkt?versioning").status, 200u);
 
   for (const auto& [method, target] : std::vector<std::pair<std::string, std::string>>{
-           {"PUT", "/d.b/new"}, {"DELETE", "/d.b/img/100.jpg"}, {"DELETE", "/d.b"}, {"POST", "/d.b/new?uploads"},
-           {"PUT", "/d.b/.granary/datasets/e"}, {"DELETE", "/d.b/.granary/manifest.csv"}, {"PUT", "/d.b/.granary/manifest.csv"}}) {
+           {"PUT", "/d.bkt/new"}, {"DELETE", "/d.bkt/img/100.jpg"}, {"DELETE", "/d.bkt"}, {"POST", "/d.bkt/new?uploads"},
+           {"PUT", "/d.bkt/.granary/datasets/e"}, {"DELETE", "/d.bkt/.granary/manifest.csv"}, {"PUT", "/d.bkt/.granary/manifest.csv"}}) {
     EXPECT_EQ(call(method, target, method == "PUT" ? "x" : "").status, 405u) << method << ' ' << target;
   }
-  EXPECT_EQ(call("PUT", "/d.b?policy", "{}").status / 100, 4u);
+  EXPECT_EQ(call("PUT", "/d.bkt?policy", "{}").status / 100, 4u);
   TestRequest virtual_host("GET", "/img/100.jpg");
   virtual_host.headers.clear();
-  virtual_host.set("host", "d.b.localhost");
+  virtual_host.set("host", "d.bkt.localhost");
   EXPECT_EQ(call(virtual_host).body, "bytes of img/100.jpg");
   // A copy out of it.
-  TestRequest copy("PUT", "/b/copied");
-  copy.set("x-amz-copy-source", "/d.b/img/101.jpg");
+  TestRequest copy("PUT", "/bkt/copied");
+  copy.set("x-amz-copy-source", "/d.bkt/img/101.jpg");
   EXPECT_EQ(call(copy).status, 200u);
-  EXPECT_EQ(call("GET", "/b/copied").body, "bytes of img/101.jpg");
+  EXPECT_EQ(call("GET", "/bkt/copied").body, "bytes of img/101.jpg");
 }
 
 TEST_F(DatasetServiceTest, ManifestsHaveEverySampleAndExactLengths) {
   fill();
   ASSERT_EQ(seal("d", R"({"query": "EXISTS class"})").status, 200u);
   for (const std::string name : {"manifest.jsonl", "manifest.csv"}) {
-    const Reply whole = call("GET", "/d.b/.granary/" + name);
+    const Reply whole = call("GET", "/d.bkt/.granary/" + name);
     ASSERT_EQ(whole.status, 200u);
     EXPECT_EQ(whole.body.size(), whole.content_length);
-    EXPECT_EQ(call("HEAD", "/d.b/.granary/" + name).content_length, whole.body.size());
+    EXPECT_EQ(call("HEAD", "/d.bkt/.granary/" + name).content_length, whole.body.size());
     for (const std::size_t from : {std::size_t{0}, std::size_t{1}, std::size_t{57}, whole.body.size() / 2, whole.body.size() - 1}) {
       for (const std::size_t length : {std::size_t{1}, std::size_t{100}, std::size_t{5000}}) {
-        TestRequest range("GET", "/d.b/.granary/" + name);
+        TestRequest range("GET", "/d.bkt/.granary/" + name);
         range.set("range", "bytes=" + std::to_string(from) + "-" + std::to_string(from + length - 1));
         ASSERT_EQ(call(range).body, whole.body.substr(from, length)) << name << ' ' << from;
       }
     }
   }
-  std::istringstream lines(call("GET", "/d.b/.granary/manifest.jsonl").body);
+  std::istringstream lines(call("GET", "/d.bkt/.granary/manifest.jsonl").body);
   std::string line;
   int index = 0;
   for (; std::getline(lines, line); ++index) {
@@ -206,10 +206,10 @@ TEST_F(DatasetServiceTest, ManifestsHaveEverySampleAndExactLengths) {
     EXPECT_TRUE(sample["labels"].contains("class"));
   }
   EXPECT_EQ(index, 27);
-  EXPECT_TRUE(call("GET", "/d.b/.granary/manifest.csv").body.starts_with("index,key,version,size,etag,labels\r\n0,img/100.jpg,null,20,"));
-  EXPECT_EQ(call("GET", "/d.b/.granary/manifest.csv").header("Content-Type"), "text/csv");
-  EXPECT_EQ(call("GET", "/b/.granary/manifest.csv").code(), "NoSuchKey");
-  const Reply list = call("GET", "/d.b?list-type=2&prefix=.granary/");
+  EXPECT_TRUE(call("GET", "/d.bkt/.granary/manifest.csv").body.starts_with("index,key,version,size,etag,labels\r\n0,img/100.jpg,null,20,"));
+  EXPECT_EQ(call("GET", "/d.bkt/.granary/manifest.csv").header("Content-Type"), "text/csv");
+  EXPECT_EQ(call("GET", "/bkt/.granary/manifest.csv").code(), "NoSuchKey");
+  const Reply list = call("GET", "/d.bkt?list-type=2&prefix=.granary/");
   EXPECT_EQ(list.count("<Key>"), 2u);
 }
 
@@ -219,13 +219,13 @@ TEST_F(DatasetServiceTest, TarsHoldAllSamplesOfAnEpochOnce) {
   std::map<std::string, std::string> all;
   std::vector<std::string> order;
   for (const char* tar : {"000000.tar", "000001.tar", "000002.tar"}) {
-    const Reply reply = call("GET", std::string("/d.b/.granary/shards/seed=1,size=10/") + tar);
+    const Reply reply = call("GET", std::string("/d.bkt/.granary/shards/seed=1,size=10/") + tar);
     ASSERT_EQ(reply.status, 200u) << reply.body;
     EXPECT_EQ(reply.header("Content-Type"), "application/x-tar");
     EXPECT_EQ(reply.content_length, reply.body.size());
     for (auto& [name, content] : untar(reply.body, &order)) EXPECT_TRUE(all.emplace(name, content).second) << name;
   }
-  EXPECT_EQ(call("GET", "/d.b/.granary/shards/seed=1,size=10/000003.tar").code(), "NoSuchKey");
+  EXPECT_EQ(call("GET", "/d.bkt/.granary/shards/seed=1,size=10/000003.tar").code(), "NoSuchKey");
   EXPECT_EQ(all.size(), 54u);
   EXPECT_EQ(all["img/107.jpg"], "bytes of img/107.jpg");
   EXPECT_EQ(all["odd/name_with_dots.json"], "{}");
@@ -239,7 +239,7 @@ TEST_F(DatasetServiceTest, TarsHoldAllSamplesOfAnEpochOnce) {
   EXPECT_EQ(labels["meta"], json::object());
   EXPECT_NE(order[0], "img/100.jpg");
   // In the order that order/ tells.
-  std::istringstream lines(call("GET", "/d.b/.granary/order/seed=1").body);
+  std::istringstream lines(call("GET", "/d.bkt/.granary/order/seed=1").body);
   std::string line;
   for (std::size_t i = 0; std::getline(lines, line); ++i) {
     const json each = json::parse(line);
@@ -251,16 +251,16 @@ TEST_F(DatasetServiceTest, TarsHoldAllSamplesOfAnEpochOnce) {
   }
   // The sealed order, without labels.
   std::vector<std::string> sealed;
-  untar(call("GET", "/d.b/.granary/shards/order=sealed,labels=none/000000.tar").body, &sealed);
+  untar(call("GET", "/d.bkt/.granary/shards/order=sealed,labels=none/000000.tar").body, &sealed);
   EXPECT_EQ(sealed.size(), 27u);
   EXPECT_EQ(sealed[0], "img/100.jpg");
 }
 
 TEST_F(DatasetServiceTest, RangesOfATarAreItsBytes) {
   fill();
-  ASSERT_EQ(put("/b/large.bin", std::string(700'000, 'L')).status, 200u);
+  ASSERT_EQ(put("/bkt/large.bin", std::string(700'000, 'L')).status, 200u);
   ASSERT_EQ(seal("d", R"({"query": "object.size > 0"})").status, 200u);
-  const std::string target = "/d.b/.granary/batches/seed=3,rank=0,world=1/000000.tar";
+  const std::string target = "/d.bkt/.granary/batches/seed=3,rank=0,world=1/000000.tar";
   const Reply whole = call("GET", target);
   ASSERT_EQ(whole.status, 200u);
   EXPECT_EQ(whole.body, call("GET", target).body);
@@ -293,7 +293,7 @@ TEST_F(DatasetServiceTest, RanksAndResumesSeeEverySampleOnce) {
       for (int number = 0;; ++number) {
         char name[16];
         std::snprintf(name, sizeof name, "%06d.tar", number);
-        const Reply reply = call("GET", "/d.b/.granary/batches/" + p + "/" + name);
+        const Reply reply = call("GET", "/d.bkt/.granary/batches/" + p + "/" + name);
         if (reply.status == 404) break;
         ASSERT_EQ(reply.status, 200u) << reply.body;
         for (const auto& [member, content] : untar(reply.body)) seen.insert(member);
@@ -302,7 +302,7 @@ TEST_F(DatasetServiceTest, RanksAndResumesSeeEverySampleOnce) {
     const std::string common = "seed=5,epoch=2,labels=none,size=3,world=" + std::to_string(world);
     // Every rank reads its first batch, then all are killed and resume behind what all have read.
     for (int rank = 0; rank < world; ++rank) {
-      const Reply first = call("GET", "/d.b/.granary/batches/" + common + ",rank=" + std::to_string(rank) + "/000000.tar");
+      const Reply first = call("GET", "/d.bkt/.granary/batches/" + common + ",rank=" + std::to_string(rank) + "/000000.tar");
       ASSERT_EQ(first.status, 200u);
       for (const auto& [member, content] : untar(first.body)) seen.insert(member);
     }
@@ -320,23 +320,23 @@ TEST_F(DatasetServiceTest, ParametersOutOfRangeAreRefused) {
   ASSERT_EQ(seal("d", R"({"query": "EXISTS class"})").status, 200u);
   for (const char* p : {"seed", "seed=x", "size=0", "size=1000001", "colour=1", "seed=1,seed=1", "rank=1,world=1", "rank=0",
                         "balance=a,weight=b", "query=class%2520%253D", "balance=nobody", "weight=class", "order=up"}) {
-    const Reply reply = call("GET", std::string("/d.b/.granary/shards/") + p + "/000000.tar");
+    const Reply reply = call("GET", std::string("/d.bkt/.granary/shards/") + p + "/000000.tar");
     EXPECT_EQ(reply.status, 400u) << p;
     EXPECT_EQ(reply.code(), "InvalidArgument") << p;
   }
-  EXPECT_EQ(call("GET", "/d.b/.granary/order/seed=1,rank=2,world=2").status, 400u);
-  EXPECT_EQ(call("GET", "/d.b/.granary/shards/seed=1/0.tar").code(), "NoSuchKey");
-  EXPECT_EQ(call("GET", "/d.b/.granary/shards/seed=1").code(), "NoSuchKey");
-  EXPECT_EQ(call("GET", "/b/.granary/shards/seed=1/000000.tar").code(), "NoSuchKey");
+  EXPECT_EQ(call("GET", "/d.bkt/.granary/order/seed=1,rank=2,world=2").status, 400u);
+  EXPECT_EQ(call("GET", "/d.bkt/.granary/shards/seed=1/0.tar").code(), "NoSuchKey");
+  EXPECT_EQ(call("GET", "/d.bkt/.granary/shards/seed=1").code(), "NoSuchKey");
+  EXPECT_EQ(call("GET", "/bkt/.granary/shards/seed=1/000000.tar").code(), "NoSuchKey");
 }
 
 TEST_F(DatasetServiceTest, FiltersAndDraws) {
   fill();
   ASSERT_EQ(seal("d", R"({"query": "EXISTS class"})").status, 200u);
-  const auto cats = untar(call("GET", "/d.b/.granary/shards/query=class%20%253D%20'cat',labels=none/000000.tar").body);
+  const auto cats = untar(call("GET", "/d.bkt/.granary/shards/query=class%20%253D%20'cat',labels=none/000000.tar").body);
   EXPECT_EQ(cats.size(), 6u);
   std::vector<std::string> drawn;
-  untar(call("GET", "/d.b/.granary/batches/balance=class,seed=1,labels=none/000000.tar").body, &drawn);
+  untar(call("GET", "/d.bkt/.granary/batches/balance=class,seed=1,labels=none/000000.tar").body, &drawn);
   EXPECT_EQ(drawn.size(), 27u);
   for (std::size_t i = 0; i < drawn.size(); ++i) {
     EXPECT_NE(drawn[i].find("~" + std::to_string(i) + "."), std::string::npos) << drawn[i];
@@ -346,56 +346,56 @@ TEST_F(DatasetServiceTest, FiltersAndDraws) {
 TEST_F(DatasetServiceTest, TarsAreListedWithExactSizes) {
   fill();
   ASSERT_EQ(seal("d", R"({"query": "EXISTS class"})").status, 200u);
-  const Reply list = call("GET", "/d.b?list-type=2&prefix=.granary/shards/seed=1,size=10/");
+  const Reply list = call("GET", "/d.bkt?list-type=2&prefix=.granary/shards/seed=1,size=10/");
   ASSERT_EQ(list.count("<Key>"), 3u) << list.body;
-  const Reply tar = call("HEAD", "/d.b/.granary/shards/seed=1,size=10/000000.tar");
+  const Reply tar = call("HEAD", "/d.bkt/.granary/shards/seed=1,size=10/000000.tar");
   EXPECT_EQ(list.element("Size"), std::to_string(tar.content_length));
   EXPECT_EQ(list.element("ETag"), "&quot;" + tar.header("ETag").substr(1, tar.header("ETag").size() - 2) + "&quot;");
-  const Reply page = call("GET", "/d.b?list-type=2&max-keys=2&prefix=.granary/shards/seed=1,size=10/");
+  const Reply page = call("GET", "/d.bkt?list-type=2&max-keys=2&prefix=.granary/shards/seed=1,size=10/");
   EXPECT_EQ(page.element("IsTruncated"), "true");
-  EXPECT_EQ(call("GET", "/d.b?list-type=2&prefix=.granary/shards/").count("<Key>"), 0u);
+  EXPECT_EQ(call("GET", "/d.bkt?list-type=2&prefix=.granary/shards/").count("<Key>"), 0u);
 }
 
 TEST_F(DatasetServiceTest, DifferencesAreReadable) {
   fill();
   ASSERT_EQ(seal("one", R"({"query": "EXISTS class"})").status, 200u);
   ASSERT_EQ(put_tagged("img/100.jpg", "new bytes", "class=cat").status, 200u);
-  ASSERT_EQ(call("PUT", "/b/img/101.jpg?tagging",
+  ASSERT_EQ(call("PUT", "/bkt/img/101.jpg?tagging",
                  "<Tagging><TagSet><Tag><Key>class</Key><Value>bird</Value></Tag></TagSet></Tagging>").status, 200u);
-  ASSERT_EQ(call("DELETE", "/b/img/102.jpg").status, 204u);
+  ASSERT_EQ(call("DELETE", "/bkt/img/102.jpg").status, 204u);
   ASSERT_EQ(put_tagged("img/zzz.jpg", "added", "class=cat").status, 200u);
   ASSERT_EQ(seal("two", R"({"query": "EXISTS class"})").status, 200u);
-  const Reply diff = call("GET", "/b/.granary/diff/one/two");
+  const Reply diff = call("GET", "/bkt/.granary/diff/one/two");
   ASSERT_EQ(diff.status, 200u);
   EXPECT_EQ(diff.body,
             "{\"key\":\"img/100.jpg\",\"change\":\"content\"}\n"
             "{\"key\":\"img/101.jpg\",\"change\":\"labels\"}\n"
             "{\"key\":\"img/102.jpg\",\"change\":\"removed\"}\n"
             "{\"key\":\"img/zzz.jpg\",\"change\":\"added\"}\n");
-  EXPECT_EQ(call("GET", "/b/.granary/diff/one/one").body, "");
-  EXPECT_EQ(call("GET", "/b/.granary/diff/one/nobody").code(), "NoSuchKey");
+  EXPECT_EQ(call("GET", "/bkt/.granary/diff/one/one").body, "");
+  EXPECT_EQ(call("GET", "/bkt/.granary/diff/one/nobody").code(), "NoSuchKey");
 }
 
 TEST_F(DatasetServiceTest, ReadersLeaveReceipts) {
   fill();
   ASSERT_EQ(seal("d", R"({"query": "EXISTS class"})").status, 200u);
-  json seen = json::parse(call("GET", "/b/.granary/seen/img/103.jpg").body);
+  json seen = json::parse(call("GET", "/bkt/.granary/seen/img/103.jpg").body);
   EXPECT_EQ(seen["key"], "img/103.jpg");
   ASSERT_EQ(seen["datasets"].size(), 1u);
   EXPECT_EQ(seen["datasets"][0]["name"], "d");
   EXPECT_EQ(seen["sessions"], json::array());
-  call("HEAD", "/d.b/.granary/shards/seed=1,size=10/000000.tar");
-  EXPECT_EQ(json::parse(call("GET", "/b/.granary/seen/img/103.jpg").body)["sessions"], json::array());
+  call("HEAD", "/d.bkt/.granary/shards/seed=1,size=10/000000.tar");
+  EXPECT_EQ(json::parse(call("GET", "/bkt/.granary/seen/img/103.jpg").body)["sessions"], json::array());
   for (const char* tar : {"000000.tar", "000001.tar", "000002.tar"}) {
-    ASSERT_EQ(call("GET", std::string("/d.b/.granary/shards/seed=1,size=10/") + tar).status, 200u);
+    ASSERT_EQ(call("GET", std::string("/d.bkt/.granary/shards/seed=1,size=10/") + tar).status, 200u);
   }
-  seen = json::parse(call("GET", "/b/.granary/seen/img/103.jpg").body);
+  seen = json::parse(call("GET", "/bkt/.granary/seen/img/103.jpg").body);
   ASSERT_EQ(seen["sessions"].size(), 1u);
   EXPECT_EQ(seen["sessions"][0]["dataset"], "d");
   EXPECT_EQ(seen["sessions"][0]["order"], "seed=1,size=10");
   EXPECT_EQ(seen["sessions"][0]["from"], 0);
   EXPECT_EQ(seen["sessions"][0]["to"], 27);
-  const Reply nobody = call("GET", "/b/.granary/seen/never-was");
+  const Reply nobody = call("GET", "/bkt/.granary/seen/never-was");
   EXPECT_EQ(nobody.status, 200u);
   EXPECT_EQ(json::parse(nobody.body)["datasets"], json::array());
 }
@@ -403,31 +403,31 @@ TEST_F(DatasetServiceTest, ReadersLeaveReceipts) {
 TEST_F(DatasetServiceTest, PoliciesGovernDatasets) {
   fill();
   ASSERT_EQ(seal("d", R"({"query": "EXISTS class", "splits": {"train": 0.5, "test": 0.5}})").status, 200u);
-  TestRequest get("GET", "/d-train.b?list-type=2");
+  TestRequest get("GET", "/d-train.bkt?list-type=2");
   EXPECT_EQ(call_as(alt_user(), get).status, 403u);
   // Who may read the bucket may read its datasets.
   const std::string allow = R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":["s3:GetObject",
-    "s3:ListBucket"],"Resource":["arn:aws:s3:::b","arn:aws:s3:::b/*"]})";
-  ASSERT_EQ(call("PUT", "/b?policy", allow + "]}").status, 204u);
+    "s3:ListBucket"],"Resource":["arn:aws:s3:::bkt","arn:aws:s3:::bkt/*"]})";
+  ASSERT_EQ(call("PUT", "/bkt?policy", allow + "]}").status, 204u);
   EXPECT_EQ(call_as(alt_user(), get).status, 200u);
-  EXPECT_EQ(call_as(alt_user(), TestRequest("GET", "/d-train.b/.granary/shards/seed=1/000000.tar")).status, 200u);
-  EXPECT_EQ(call_as(alt_user(), TestRequest("GET", "/d-test.b/.granary/manifest.csv")).status, 200u);
-  EXPECT_EQ(call_as(alt_user(), TestRequest("PUT", "/d-test.b/x", "x")).status, 403u);
+  EXPECT_EQ(call_as(alt_user(), TestRequest("GET", "/d-train.bkt/.granary/shards/seed=1/000000.tar")).status, 200u);
+  EXPECT_EQ(call_as(alt_user(), TestRequest("GET", "/d-test.bkt/.granary/manifest.csv")).status, 200u);
+  EXPECT_EQ(call_as(alt_user(), TestRequest("PUT", "/d-test.bkt/x", "x")).status, 403u);
   // The test split is closed by name.
-  ASSERT_EQ(call("PUT", "/b?policy", allow + R"(,{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":
-    ["arn:aws:s3:::d-test.b","arn:aws:s3:::d-test.b/*"]}]})").status, 204u);
-  EXPECT_EQ(call_as(alt_user(), TestRequest("GET", "/d-test.b?list-type=2")).status, 403u);
-  EXPECT_EQ(call_as(alt_user(), TestRequest("GET", "/d-test.b/.granary/manifest.csv")).status, 403u);
+  ASSERT_EQ(call("PUT", "/bkt?policy", allow + R"(,{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":
+    ["arn:aws:s3:::d-test.bkt","arn:aws:s3:::d-test.bkt/*"]}]})").status, 204u);
+  EXPECT_EQ(call_as(alt_user(), TestRequest("GET", "/d-test.bkt?list-type=2")).status, 403u);
+  EXPECT_EQ(call_as(alt_user(), TestRequest("GET", "/d-test.bkt/.granary/manifest.csv")).status, 403u);
   EXPECT_EQ(call_as(alt_user(), get).status, 200u);
   // One sample that is closed closes the tar.
-  ASSERT_EQ(call("PUT", "/b?policy", allow + R"(,{"Effect":"Deny","NotPrincipal":{"AWS":"nobody"},"Action":"s3:GetObject","Resource":
-    "arn:aws:s3:::b/img/10*"}]})").status / 100, 4u);  // there is no such user
-  ASSERT_EQ(call("PUT", "/b?policy", allow + R"(,{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":
-    "arn:aws:s3:::b/img/10*"}]})").status, 204u);
-  EXPECT_EQ(call_as(alt_user(), TestRequest("GET", "/d.b/.granary/shards/seed=1/000000.tar")).status, 403u);
-  EXPECT_EQ(call_as(alt_user(), TestRequest("GET", "/d.b/img/101.jpg")).status, 403u);
-  EXPECT_EQ(call_as(alt_user(), TestRequest("GET", "/d.b/img/124.jpg")).status, 200u);
-  EXPECT_EQ(call_as(alt_user(), TestRequest("PUT", "/b/.granary/datasets/mine", R"({"query":"EXISTS class"})")).status, 403u);
+  ASSERT_EQ(call("PUT", "/bkt?policy", allow + R"(,{"Effect":"Deny","NotPrincipal":{"AWS":"nobody"},"Action":"s3:GetObject","Resource":
+    "arn:aws:s3:::bkt/img/10*"}]})").status / 100, 4u);  // there is no such user
+  ASSERT_EQ(call("PUT", "/bkt?policy", allow + R"(,{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":
+    "arn:aws:s3:::bkt/img/10*"}]})").status, 204u);
+  EXPECT_EQ(call_as(alt_user(), TestRequest("GET", "/d.bkt/.granary/shards/seed=1/000000.tar")).status, 403u);
+  EXPECT_EQ(call_as(alt_user(), TestRequest("GET", "/d.bkt/img/101.jpg")).status, 403u);
+  EXPECT_EQ(call_as(alt_user(), TestRequest("GET", "/d.bkt/img/124.jpg")).status, 200u);
+  EXPECT_EQ(call_as(alt_user(), TestRequest("PUT", "/bkt/.granary/datasets/mine", R"({"query":"EXISTS class"})")).status, 403u);
 }
 
 }  // namespace

@@ -66,7 +66,10 @@ class DatasetTest : public testing::Test {
 
   void sweep_and_collect() {
     ASSERT_TRUE(store_->run(objects().sweep_datasets()));
-    for (const auto& record : store_->segments().segments()) ASSERT_TRUE(store_->collect(record.id));
+    for (const auto& record : store_->segments().segments()) {
+      const Result<> collected = store_->collect(record.id);
+      ASSERT_TRUE(collected) << collected.error().message();
+    }
   }
 
   std::size_t rows(char type) {
@@ -451,6 +454,56 @@ TEST_F(DatasetTest, NamesThatAreNotUniqueAreKnown) {
     if (*store_->run(dataset->repeated_base(i))) repeated.insert(store_->run(dataset->sample(i)).value()->facts.key);
   }
   EXPECT_EQ(repeated, (std::set<std::string>{"a.jpg", "a.png", "x.y.jpg", "x_y.png", "/z.jpg", "z.jpg"}));
+}
+
+TEST_F(DatasetTest, AnnotationsStayAsTheyWereSealed) {
+  const auto annotate = [&](const std::string& key, const std::string& name, const std::string& payload) {
+    AnnotationPut put;
+    put.name = name;
+    put.payload = payload;
+    put.md5 = tests::md5_of(payload);
+    return store_->run(objects().put_annotation({"b", key}, {}, std::move(put))).has_value();
+  };
+  const std::string large = '"' + std::string(600'000, 'x') + '"';
+  put("k", "body");
+  ASSERT_TRUE(annotate("k", "truth", "{\"class\": \"cat\"}"));
+  ASSERT_TRUE(annotate("k", "embedding", large));
+  ASSERT_TRUE(annotate("k", "caption", "not JSON"));
+  ASSERT_TRUE(seal("d"));
+  // Relabelled, unlabelled, renamed away and deleted.
+  ASSERT_TRUE(annotate("k", "truth", "{\"class\": \"dog\"}"));
+  AnnotationRemoval removal;
+  removal.name = "embedding";
+  ASSERT_TRUE(store_->run(objects().remove_annotation({"b", "k"}, {}, removal)));
+  EXPECT_EQ(rows('a'), 2u);
+  RenameRequest rename;
+  rename.from = "k";
+  rename.to = "k2";
+  rename.check = [](const ObjectInfo&, const ObjectInfo*) { return success(); };
+  ASSERT_TRUE(store_->run(objects().rename("b", rename)));
+  EXPECT_EQ(store_->run(objects().annotation({"b", "k2"}, {}, "truth")).value().payload, "{\"class\": \"dog\"}");
+  ASSERT_TRUE(store_->remove("b", "k2"));
+  sweep_and_collect();
+  store_->reboot();
+  const SealedDatasetPtr dataset = open("d");
+  const auto sample = store_->run(dataset->sample(0)).value();
+  ASSERT_EQ(sample->facts.annotations.size(), 3u);
+  EXPECT_EQ(store_->run(dataset->payload_json(sample, 0)).value(), "\"not JSON\"");
+  EXPECT_EQ(store_->run(dataset->payload_json(sample, 1)).value(), large);
+  EXPECT_EQ(store_->run(dataset->payload_json(sample, 2)).value(), "{\"class\": \"cat\"}");
+  EXPECT_EQ(sample->facts.labels.find("truth.class")->front(), labels::Value("cat"));
+  EXPECT_EQ(store_->run(objects().annotation({"d.b", "k"}, {}, "truth")).value().payload, "{\"class\": \"cat\"}");
+  EXPECT_EQ(store_->run(objects().list_annotations({"d.b", "k"}, {}, {}, {}, 10)).value().annotations.size(), 3u);
+  // A copy out of the dataset takes them along.
+  auto source = store_->run(objects().open({"d.b", "k"}));
+  ASSERT_TRUE(source);
+  ASSERT_TRUE(store_->run(objects().copy(**source, {"b", "copy"}, CopyOptions{})));
+  EXPECT_EQ(store_->run(objects().annotation({"b", "copy"}, {}, "truth")).value().payload, "{\"class\": \"cat\"}");
+  source = Errc::not_found;  // it pins what it reads
+  ASSERT_TRUE(store_->remove("b", "copy"));
+  ASSERT_TRUE(store_->run(objects().drop_dataset("b", "d")));
+  sweep_and_collect();
+  for (const char type : {'a', 'k', 'J', 'X', 'L', 'R', 'G'}) EXPECT_EQ(rows(type), 0u) << type;
 }
 
 // Writers that overwrite and delete while a seal reads: the dataset is the bucket at one instant, and all of it can be read.
