@@ -254,6 +254,7 @@ struct ListOptions {
   std::string delimiter;           // any string; empty: none
   std::string after;               // list keys > after. A common prefix given here skips all beneath it
   std::uint32_t entries_max = kListEntriesMax;  // keys plus common prefixes, 0..kListEntriesMax
+  bool hide_quarantined = false;   // leave out what an ingest rule has set apart
 };
 
 struct ObjectPage {

@@ -128,30 +128,48 @@ Task<Result<>> MatchWalk::next_by_key(std::size_t limit, std::vector<QueryMatch>
   co_return success();
 }
 
+Task<Result<>> MatchWalk::read_heads() {
+  at_ = 0;
+  page_ = {};
+  if (!range_.end.empty() && range_.begin >= range_.end) {
+    ended_ = true;
+    co_return success();
+  }
+  auto page = co_await state_.metadata.scan(range_, kRowsPerScan);
+  if (!page) co_return page.error();
+  page_ = std::move(*page);
+  last_page_ = !page_.next;
+  if (page_.next) range_.begin = *page_.next;
+  co_return success();
+}
+
 Task<Result<>> MatchWalk::next_by_head(std::size_t limit, std::vector<QueryMatch>& matches) {
   while (matches.size() < limit && !ended_) {
-    if (!range_.end.empty() && range_.begin >= range_.end) break;
-    auto page = co_await state_.metadata.scan(range_, kRowsPerScan);
-    if (!page) co_return page.error();
-    for (metadata::Entry& entry : page->entries) {
-      range_.begin = entry.key;
-      if (matches.size() == limit) co_return success();
-      range_.begin += '\0';
-      ++heads_;
-      records::Head head;
-      Result<> parsed = parse(entry.value, head);
-      if (!parsed) co_return parsed;
-      // Who has no ordinal is not in the index yet.
-      if (head.current().delete_marker() || (head.ordinal() != 0 && !plan_.match.perhaps.contains(head.ordinal()))) continue;
-      auto key = keys::head_object(entry.key);
-      if (!key) co_return Errc::corrupt_record;
-      auto record = decode_head(*key, entry);
-      if (!record) co_return record.error();
-      --heads_;
-      Result<> asked = co_await ask(*record, matches);
-      if (!asked) co_return asked;
+    if (at_ == page_.entries.size()) {
+      if (last_page_) {
+        ended_ = true;
+        break;
+      }
+      Result<> read = co_await read_heads();
+      if (!read) co_return read;
+      continue;
     }
-    if (!page->next) ended_ = true;
+    metadata::Entry& entry = page_.entries[at_++];
+    records::Head head;
+    Result<> parsed = parse(entry.value, head);
+    if (!parsed) co_return parsed;
+    // Who has no ordinal is not in the index yet.
+    const bool candidate = head.ordinal() == 0 || plan_.match.perhaps.contains(head.ordinal());
+    if (!candidate || head.current().delete_marker()) {
+      ++heads_;
+      continue;
+    }
+    auto key = keys::head_object(entry.key);
+    if (!key) co_return Errc::corrupt_record;
+    auto record = decode_head(*key, entry);
+    if (!record) co_return record.error();
+    Result<> asked = co_await ask(*record, matches);
+    if (!asked) co_return asked;
   }
   co_return success();
 }
@@ -173,8 +191,8 @@ Task<Result<std::vector<QueryMatch>>> MatchWalk::next(std::size_t limit) {
 void MatchWalk::skip(const std::string& prefix) {
   while (next_key_ < keys_.size() && keys_[next_key_].starts_with(prefix)) ++next_key_;
   const metadata::KeyRange beneath = metadata::prefix_range(keys::head_prefix(bucket_, prefix));
-  if (beneath.end.empty()) ended_ = true;
-  else if (range_.begin < beneath.end) range_.begin = beneath.end;
+  while (at_ < page_.entries.size() && page_.entries[at_].key < beneath.end) ++at_;
+  if (at_ == page_.entries.size()) range_.begin = std::max(range_.begin, beneath.end);
 }
 
 }  // namespace storage

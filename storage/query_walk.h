@@ -37,6 +37,7 @@ class MatchWalk final : public QueryWalk {
   // False: there is more than may be sorted.
   Task<Result<>> sort_candidates();
   Task<Result<>> next_by_key(std::size_t limit, std::vector<QueryMatch>& matches);
+  Task<Result<>> read_heads();
   Task<Result<>> next_by_head(std::size_t limit, std::vector<QueryMatch>& matches);
   // Adds the object if it matches.
   Task<Result<>> ask(HeadRecordPtr record, std::vector<QueryMatch>& matches);
@@ -49,7 +50,10 @@ class MatchWalk final : public QueryWalk {
   Way way_ = Way::undecided;
   std::vector<std::string> keys_;  // by_key: ascending, those left from next_key_ on
   std::size_t next_key_ = 0;
-  metadata::KeyRange range_;       // by_head: what is left
+  metadata::KeyRange range_;       // by_head: what is not read yet
+  metadata::Page page_;            // what is read
+  std::size_t at_ = 0;             // of its entries, the first that nobody has looked at
+  bool last_page_ = false;         // nothing is left behind page_
   bool ended_ = false;
   std::uint64_t heads_ = 0;        // that were read
 };

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "api/ascii.h"
+#include "api/virtual/answers.h"
 #include "api/virtual/virtual_object.h"
 
 namespace api {
@@ -10,7 +11,13 @@ namespace {
 // A row a line, ascending by pattern.
 // clang-format off
 constexpr VirtualRow kRows[] = {
-    {.pattern = "version", .read = nullptr},
+    {.pattern = "agreement/", .read = read_agreement},
+    {.pattern = "count/", .read = read_count},
+    {.pattern = "drift/", .read = read_drift},
+    {.pattern = "labels", .read = read_labels},
+    {.pattern = "query/", .read = read_query},
+    {.pattern = "stats/", .read = read_stats},
+    {.pattern = "unlabelled/", .read = read_unlabelled},
 };
 // clang-format on
 static_assert(std::is_sorted(std::begin(kRows), std::end(kRows),
@@ -74,11 +81,18 @@ std::optional<VirtualPlace> find_virtual(std::string_view key) {
   std::optional<VirtualPlace> found;
   for (const VirtualRow& row : kRows) {
     if (row.pattern == key && !row.pattern.ends_with('/')) return VirtualPlace{&row, {}};
-    if (row.pattern.ends_with('/') && key.size() > row.pattern.size() && key.starts_with(row.pattern)) {
+    if (row.pattern.ends_with('/') && key.starts_with(row.pattern)) {
       found = VirtualPlace{&row, key.substr(row.pattern.size())};
     }
   }
   return found;
+}
+
+Outcome<> check_rest(const VirtualPlace& place) {
+  if (!place.rest.empty() || !place.row->pattern.ends_with('/')) return done();
+  std::string message = "Expected more behind ";
+  message.append(kVirtualPrefix).append(place.row->pattern);
+  return invalid_argument("key", "", std::move(message));
 }
 
 Task<Outcome<storage::ObjectPage>> list_virtual(Call& call, storage::ListOptions options) {
