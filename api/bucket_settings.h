@@ -3,6 +3,7 @@
 
 #include "api/access_log.h"
 #include "api/cors.h"
+#include "api/events/notification.h"
 #include "api/lifecycle.h"
 #include "api/settings_cache.h"
 #include "api/website.h"
@@ -13,6 +14,7 @@ struct BucketSettings {
   SettingsCache<CorsRules> cors{kCorsSetting, &stored_cors};
   SettingsCache<LifecycleRules> lifecycle{kLifecycleSetting, &stored_lifecycle};
   SettingsCache<LoggingTarget> logging{kLoggingSetting, &stored_logging};
+  SettingsCache<NotificationRules> notification{kNotificationSetting, &stored_notifications};
   SettingsCache<Website> website{kWebsiteSetting, &stored_website};
 };
 

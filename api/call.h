@@ -16,6 +16,7 @@
 namespace api {
 
 class KeptAnswers;
+class EventQueue;
 class Keyring;
 struct BucketSettings;
 class XmlWriter;
@@ -41,6 +42,8 @@ struct Call {
   KeptAnswers* answers = nullptr;                // likewise
   // Where the object of this call really lies: of uploads to virtual objects.
   std::optional<storage::ObjectKey> staged;
+  EventQueue* events = nullptr;   // likewise
+  bool form = false;              // a PUT that came as a browser's form
 
   // A header; x-amz- names may stand in the query instead, where presigning clients put them.
   std::optional<std::string_view> header(std::string_view name) const {

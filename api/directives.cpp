@@ -65,6 +65,7 @@ constexpr auto kKnown = std::to_array<std::string_view>({
     "x-amz-server-side-encryption-customer-key-md5",
     "x-amz-signature",
     "x-amz-signedheaders",
+    "x-amz-skip-destination-validation",
     "x-amz-source-expected-bucket-owner",
     "x-amz-storage-class",
     "x-amz-tagging",

@@ -249,6 +249,12 @@ Task<storage::Result<>> LifecycleRunner::remove_all(Walk& walk) {
     const std::size_t end = std::min(removals.size(), begin + storage::kListEntriesMax);
     std::vector<storage::RemoveRequest> batch(removals.begin() + static_cast<std::ptrdiff_t>(begin),
                                               removals.begin() + static_cast<std::ptrdiff_t>(end));
+    ManyChangeEvents events;
+    for (storage::RemoveRequest& request : batch) {
+      events.push_back(std::make_unique<ChangeEvents>(events_, walk.bucket, EventKind::expiration_delete));
+      if (request.version_id.empty()) events.back()->or_marker(EventKind::expiration_marker);
+      request.companion = events.back()->companion();
+    }
     const auto results = co_await store_.remove_many(walk.bucket.name, std::move(batch));
     for (const auto& result : results) {
       removed += result ? 1 : 0;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "api/bucket_settings.h"
+#include "api/events/change_events.h"
 #include "api/service.h"
 
 namespace api {
@@ -23,8 +24,8 @@ namespace api {
 class LifecycleRunner {
  public:
   LifecycleRunner(storage::ObjectStore& store, storage::Clock& clock, const LifecycleOptions& options,
-                  BucketSettings& settings)
-      : store_(store), clock_(clock), options_(options), settings_(settings) {}
+                  EventScope events)
+      : store_(store), clock_(clock), options_(options), settings_(events.settings), events_(events) {}
 
   // One round over all buckets.
   Task<> run_once();
@@ -63,6 +64,7 @@ class LifecycleRunner {
   storage::Clock& clock_;
   const LifecycleOptions& options_;
   BucketSettings& settings_;
+  EventScope events_;
   std::unordered_map<std::uint64_t, BucketPlan> plans_;  // by bucket id
 };
 

@@ -60,7 +60,7 @@ constexpr Route kRoutes[] = {
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "replication", .operation = "GetBucketReplication", .handler = get_unconfigured},
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "logging", .operation = "GetBucketLogging", .handler = get_bucket_logging},
     {.method = "PUT", .scope = Scope::bucket, .sub_resource = "logging", .operation = "PutBucketLogging", .handler = put_bucket_logging},
-    {.method = "GET", .scope = Scope::bucket, .sub_resource = "notification", .operation = "GetBucketNotificationConfiguration", .handler = get_unconfigured},
+    {.method = "GET", .scope = Scope::bucket, .sub_resource = "notification", .operation = "GetBucketNotificationConfiguration", .handler = get_bucket_notification},
     {.method = "PUT", .scope = Scope::bucket, .sub_resource = "notification", .operation = "PutBucketNotificationConfiguration", .handler = put_bucket_notification},
     {.method = "GET", .scope = Scope::bucket, .sub_resource = "accelerate", .operation = "GetBucketAccelerateConfiguration", .handler = get_accelerate_configuration},
     {.method = "PUT", .scope = Scope::bucket, .sub_resource = "accelerate", .operation = "PutBucketAccelerateConfiguration", .handler = put_accelerate_configuration},

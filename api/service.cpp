@@ -5,6 +5,7 @@
 #include "api/ascii.h"
 #include "api/bucket_settings.h"
 #include "api/call.h"
+#include "api/events/event_queue.h"
 #include "api/keyring.h"
 #include "api/lifecycle_runner.h"
 #include "api/operations/operations.h"
@@ -87,6 +88,7 @@ struct Service::State {
   Authorizer authorizer;
   Keyring keyring;
   BucketSettings settings;
+  EventQueue events;
   LifecycleRunner lifecycle;
   AccessLog access_log;
   KeptAnswers answers;
@@ -102,7 +104,8 @@ struct Service::State {
         authenticator(clock, users, {options.region, options.locations, options.signature_v2, &sessions}),
         authorizer(users),
         keyring(store, options.encryption),
-        lifecycle(store, clock, options.lifecycle, settings),
+        events(store, clock, options.notifications),
+        lifecycle(store, clock, options.lifecycle, {events, settings, clock, options.region}),
         access_log(store, clock, keyring),
         answers(store, clock, options.answers) {
     options.directory = &users;
@@ -291,6 +294,7 @@ Task<Outcome<Response>> Service::State::read_for_site(const Request& request, Ht
   call.settings = &settings;
   call.authenticator = &authenticator;
   call.answers = &answers;
+  call.events = &events;
   call.target.bucket = bucket->name;
   call.target.key = std::move(key);
   const auto route = find_route(request.method, call.target, false);
@@ -343,13 +347,16 @@ Task<> Service::flush_access_logs() {
 Task<> Service::run_lifecycle() { co_await state_->lifecycle.run_once(); }
 
 Task<storage::Result<>> Service::start() {
-  auto loaded = co_await state_->registry.load();
-  if (!loaded) co_return loaded.error();
+  const auto users = co_await state_->registry.load();
+  if (!users) co_return users.error();
   constexpr std::int64_t kAbandonedMs = 7LL * 24 * 3600 * 1000;
-  co_return co_await sweep_hidden_bucket(state_->store, state_->clock.wall_ms() - kAbandonedMs);
+  const auto swept = co_await sweep_hidden_bucket(state_->store, state_->clock.wall_ms() - kAbandonedMs);
+  if (!swept) co_return swept.error();
+  co_return co_await state_->events.start();
 }
 
 UserRegistry& Service::users() { return state_->registry; }
+EventQueue& Service::events() { return state_->events; }
 
 Task<Response> Service::handle(const Request& request, HttpBody& body) {
   if (bucket_below(request.header("host").value_or(""), state_->options.website_domains)) {
@@ -360,6 +367,7 @@ Task<Response> Service::handle(const Request& request, HttpBody& body) {
   call.settings = &state_->settings;
   call.authenticator = &state_->authenticator;
   call.answers = &state_->answers;
+  call.events = &state_->events;
   if (state_->is_sts(call)) {
     auto answer = co_await answer_sts(call, state_->authenticator, state_->sessions);
     if (answer) {

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/events/event_target.h"
 #include "api/secret_key.h"
 #include "storage/object_store.h"
 
@@ -103,6 +104,7 @@ struct AnswerLimits {
   std::uint64_t answer_bytes_max = 256ULL * 1024 * 1024;  // of one; above: InvalidRequest
   std::int64_t idle_ms = 10 * 60 * 1000;
 };
+class EventQueue;
 class UserDirectory;
 class UserRegistry;
 
@@ -115,6 +117,7 @@ struct ServiceOptions {
   EncryptionOptions encryption;
   LifecycleOptions lifecycle;
   AnswerLimits answers;
+  NotificationOptions notifications;
   std::vector<std::string> storage_classes;  // beside those of AWS; what transitions may name
   // The key that seals users' secrets and temporary credentials: 32 bytes, or none, which does without both.
   std::string secrets_key;
@@ -128,7 +131,8 @@ class Service {
   Service(storage::ObjectStore& store, storage::Clock& clock, ServiceOptions options);
   ~Service();
 
-  // Reads the users of the metadata store and clears what answers a former process kept. Once, before the first request.
+  // Reads the users of the metadata store, counts undelivered events and clears what answers a former process kept. Once, before
+  // the first request.
   Task<storage::Result<>> start();
 
   Task<Response> handle(const Request& request, HttpBody& body);
@@ -141,6 +145,8 @@ class Service {
   Task<> flush_access_logs();
   // The users of the metadata store, for the operator. Lives as the Service.
   UserRegistry& users();
+  // Events on their way to their targets, for who delivers them. Lives as the Service.
+  EventQueue& events();
 
  private:
   struct State;

@@ -77,8 +77,9 @@ Task<Outcome<storage::ObjectInfoPtr>> find_version(Call& call, std::string versi
   co_return std::move(*info);
 }
 
-Task<Outcome<storage::ObjectInfoPtr>> change_version(Call& call, std::string version_id, storage::VersionChange change) {
-  auto changed = co_await call.store.change(call.object_key(), version_id, std::move(change));
+Task<Outcome<storage::ObjectInfoPtr>> change_version(Call& call, std::string version_id, storage::VersionChange change,
+                                                     storage::CommitCompanion* companion) {
+  auto changed = co_await call.store.change(call.object_key(), version_id, std::move(change), companion);
   if (changed) co_return std::move(*changed);
   if (changed.error() == storage::Errc::not_found) {
     // Nothing there, or a delete marker: which cannot be changed.

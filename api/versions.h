@@ -28,6 +28,8 @@ Failure version_failure(const Call& call, const storage::Error& error, std::stri
 // The version that the call names, which is no marker.
 Task<Outcome<storage::ObjectInfoPtr>> find_version(Call& call, std::string version_id);
 // Changes that version in place. An S3Error of `change` arrives unchanged.
-Task<Outcome<storage::ObjectInfoPtr>> change_version(Call& call, std::string version_id, storage::VersionChange change);
+// `companion`, which may be null, outlives the call.
+Task<Outcome<storage::ObjectInfoPtr>> change_version(Call& call, std::string version_id, storage::VersionChange change,
+                                                     storage::CommitCompanion* companion = nullptr);
 
 }  // namespace api

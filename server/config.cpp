@@ -13,6 +13,7 @@
 #include <stdexcept>
 
 #include "server/secrets_key.h"
+#include "server/webhook.h"
 
 namespace server {
 namespace {
@@ -142,6 +143,65 @@ void read_encryption(const json& value, api::EncryptionOptions& encryption) {
   }
 }
 
+void add_event_target(api::EventTarget target, api::NotificationOptions& notifications) {
+  if (!api::is_target_name(target.name)) {
+    throw ConfigError(fmt::format("the target \"{}\" of \"notifications\" must have a name of 1 to 64 letters, digits, -, _ and .", target.name));
+  }
+  for (const api::EventTarget& known : notifications.targets) {
+    if (known.name == target.name) throw ConfigError(fmt::format("two targets of \"notifications\" are called \"{}\"", target.name));
+  }
+  notifications.targets.push_back(std::move(target));
+}
+
+// Paths are taken from the folder of the configuration.
+using Beside = std::function<std::string(const std::string&)>;
+
+void read_webhooks(const json& value, const std::string& name, const Beside& beside, api::NotificationOptions& notifications) {
+  if (!value.is_object()) throw ConfigError(fmt::format("\"{}\" must be an object", name));
+  for (const auto& [target_name, entry] : value.items()) {
+    api::EventTarget target;
+    target.kind = api::EventTargetKind::webhook;
+    target.name = target_name;
+    read_object(entry, fmt::format("the webhook \"{}\"", target_name),
+                {{"url", [&](const json& v, const std::string& n) { target.url = text_of(v, n); }},
+                 {"token", [&](const json& v, const std::string& n) { target.token = text_of(v, n); }},
+                 {"certificate_authority",
+                  [&](const json& v, const std::string& n) { target.certificate_authority = beside(text_of(v, n)); }}});
+    if (!parse_webhook_url(target.url)) {
+      throw ConfigError(fmt::format("the \"url\" of the webhook \"{}\" must be http://HOST[:PORT]/PATH or https://...", target_name));
+    }
+    const bool clean = target.token.find_first_of("\r\n") == std::string::npos;
+    if (!clean) throw ConfigError(fmt::format("the \"token\" of the webhook \"{}\" must be one line", target_name));
+    add_event_target(std::move(target), notifications);
+  }
+}
+
+void read_directories(const json& value, const std::string& name, const Beside& beside, api::NotificationOptions& notifications) {
+  if (!value.is_object()) throw ConfigError(fmt::format("\"{}\" must be an object", name));
+  for (const auto& [target_name, path] : value.items()) {
+    api::EventTarget target;
+    target.kind = api::EventTargetKind::directory;
+    target.name = target_name;
+    target.path = beside(text_of(path, target_name));
+    if (target.path.empty()) throw ConfigError(fmt::format("the directory \"{}\" must be a path", target_name));
+    add_event_target(std::move(target), notifications);
+  }
+}
+
+void read_notifications(const json& value, const Beside& beside, api::NotificationOptions& notifications) {
+  read_object(value, "\"notifications\"",
+              {{"webhooks", [&](const json& v, const std::string& n) { read_webhooks(v, n, beside, notifications); }},
+               {"directories", [&](const json& v, const std::string& n) { read_directories(v, n, beside, notifications); }},
+               {"event_bridge", [&](const json& v, const std::string& n) { notifications.event_bridge = text_of(v, n); }},
+               {"queue_events_max", [&](const json& v, const std::string& n) { notifications.queue_events_max = number_of(v, n); }},
+               {"queue_bytes_max", [&](const json& v, const std::string& n) { notifications.queue_bytes_max = number_of(v, n); }}});
+  if (notifications.event_bridge.empty()) return;
+  for (const api::EventTarget& target : notifications.targets) {
+    if (target.name == notifications.event_bridge) return;
+  }
+  throw ConfigError(fmt::format("the event_bridge \"{}\" of \"notifications\" is none of its targets", notifications.event_bridge));
+}
+
 void read_file(const std::string& file, Config& config) {
   std::ifstream stream(file);
   if (!stream) throw ConfigError(fmt::format("the configuration file {} cannot be read", file));
@@ -190,6 +250,7 @@ void read_file(const std::string& file, Config& config) {
                       {{"day_seconds", [&](const json& w, const std::string& n) { config.lifecycle.day_seconds = small_number_of(w, n); }},
                        {"scan_seconds", [&](const json& w, const std::string& n) { config.lifecycle.scan_seconds = small_number_of(w, n); }}});
         }},
+       {"notifications", [&](const json& v, const std::string&) { read_notifications(v, beside, config.notifications); }},
        {"access_log_seconds", [&](const json& v, const std::string& n) { config.access_log_seconds = small_number_of(v, n); }},
        {"website_domains", [&](const json& v, const std::string& n) { config.website_domains = texts_of(v, n); }},
        {"storage_classes", [&](const json& v, const std::string& n) { config.storage_classes = texts_of(v, n); }},

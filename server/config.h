@@ -55,6 +55,7 @@ struct Config {
   std::uint32_t access_log_seconds = 300;    // how often access logs are written into their target buckets
   std::vector<std::string> storage_classes;  // beside those of AWS
   std::vector<std::string> website_domains;  // websites answer on BUCKET.domain; s3-website.localhost always
+  api::NotificationOptions notifications;
   api::EncryptionOptions encryption;  // "keys": id to the base64 of 32 bytes
   // Seals users' secrets and temporary credentials: 32 bytes given, or kept in a file that is made at the first start.
   std::string secrets_key;

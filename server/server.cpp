@@ -17,6 +17,7 @@
 
 #include "server/admin_server.h"
 #include "server/admin_service.h"
+#include "server/event_delivery.h"
 #include "server/file_limit.h"
 #include "server/handlers.h"
 #include "server/listener.h"
@@ -154,6 +155,7 @@ class Process {
   TlsContext tls_;
   std::unique_ptr<StoreNode> store_;
   std::unique_ptr<api::Service> service_;
+  std::unique_ptr<EventDelivery> events_;
   std::unique_ptr<S3Handler> s3_;
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<AdminServer> admin_;
@@ -260,6 +262,7 @@ bool Process::start(std::string& why) {
   options.users = config_.users;
   options.encryption = config_.encryption;
   options.lifecycle = config_.lifecycle;
+  options.notifications = config_.notifications;
   options.storage_classes = config_.storage_classes;
   options.website_domains = config_.website_domains;
   options.signature_v2 = config_.signature_v2;
@@ -267,6 +270,7 @@ bool Process::start(std::string& why) {
   if (!load_secrets_key(config_, options.secrets_key, why)) return false;
   service_ = std::make_unique<api::Service>(store_->objects(), storage::system_clock(), std::move(options));
   if (!read_users(why)) return false;
+  events_ = std::make_unique<EventDelivery>(service_->events(), metrics_);
   s3_ = std::make_unique<S3Handler>(*service_);
   metrics_.gauge_function("api_connections", "Open connections.", {},
                           [this] { return static_cast<double>(connections_.open.load()); });
@@ -277,7 +281,7 @@ bool Process::start(std::string& why) {
     cores_.push_back(std::make_unique<CoreThread>(metrics_));
     set_up_core(*cores_.back());
   }
-  if (!listen(why) || !listen_admin(why)) return false;
+  if (!events_->start(why) || !listen(why) || !listen_admin(why)) return false;
   for (auto& core : cores_) {
     for (auto& listener : core->listeners) core->accepting.spawn(core->core.executor, listener->run());
     core->sweeping.spawn(core->core.executor, keep_sweeping(core->core));
@@ -356,6 +360,7 @@ void Process::stop() {
   }
   // What the last requests left.
   start_on(*cores_.front(), end_group(access_logs_)).get();
+  events_->stop();
   admin_->stop();
   store_->stop();
   for (auto& core : cores_) {

@@ -148,6 +148,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::complete_upload(ObjectKey key, std::str
     replacement.bucket = *bucket;
     replacement.key = key.key;
     replacement.condition = options.condition;
+    replacement.companion = options.companion;
     records::Version& version = replacement.version;
     *version.mutable_attributes() = upload->row.attributes();
     *version.mutable_controls() = upload->row.controls();

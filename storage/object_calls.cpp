@@ -38,6 +38,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::put(ObjectKey key, PutOptions options, 
   replacement.bucket = *bucket;
   replacement.key = key.key;
   replacement.condition = options.condition;
+  replacement.companion = options.companion;
   describe_body(*stored, replacement.version);
   replacement.version.set_modified_ms(state_->clock.wall_ms());
   *replacement.version.mutable_attributes() = encode(options.attributes);
@@ -68,7 +69,8 @@ Task<Result<ObjectInfoPtr>> ObjectStore::head(ObjectKey key, std::string version
   co_return Errc::conflict;
 }
 
-Task<Result<ObjectInfoPtr>> ObjectStore::change(ObjectKey key, std::string version_id, VersionChange change) {
+Task<Result<ObjectInfoPtr>> ObjectStore::change(ObjectKey key, std::string version_id, VersionChange change,
+                                                 CommitCompanion* companion) {
   auto bucket = co_await state_->find_bucket(key.bucket);
   if (!bucket) co_return bucket.error();
   const std::string head_row = keys::head((*bucket)->id, key.key);
@@ -85,9 +87,13 @@ Task<Result<ObjectInfoPtr>> ObjectStore::change(ObjectKey key, std::string versi
     encode_tags(changed.tags, *next.mutable_attributes());
     *next.mutable_controls() = encode(changed.controls);
     VersionEdit edit;
+    if (companion != nullptr) add_companion_rows(companion, object_info(key.key, next), edit.transaction);
     auto rewritten =
         co_await state_->rewrite(std::move(edit), *bucket, key.key, std::move(*version), std::move(next));
-    if (rewritten) co_return (*rewritten)->info;
+    if (rewritten) {
+      if (companion != nullptr) companion->committed();
+      co_return (*rewritten)->info;
+    }
     if (rewritten.error() != Errc::conflict) co_return rewritten.error();
     bucket = co_await state_->find_bucket(key.bucket);
     if (!bucket) co_return bucket.error();

@@ -168,6 +168,9 @@ Task<Result<ObjectInfoPtr>> ObjectStore::State::replace_current(Replacement repl
     Result<> placed = co_await supersede(edit, replacement.bucket, replacement.key, current, head, kept);
     if (!placed && placed.error() != Errc::conflict) co_return placed.error();
     if (placed) add_body_rows(edit, replacement, row_key, head.current());
+    if (placed && replacement.companion != nullptr) {
+      add_companion_rows(replacement.companion, object_info(replacement.key, head.current()), edit.transaction);
+    }
     std::string value = serialize(head);
     edit.transaction.put(row_key, value);
 
@@ -178,6 +181,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::State::replace_current(Replacement repl
       settle(replacement.bucket->id, edit, revision);
     }
     if (revision) {
+      if (replacement.companion != nullptr) replacement.companion->committed();
       auto record = decode_head(replacement.key, metadata::Entry{row_key, std::move(value), *revision});
       if (!record) co_return record.error();
       ObjectInfoPtr info = (*record)->info;

@@ -162,10 +162,30 @@ struct WriteCondition {
   std::optional<std::string> if_match;  // an ETag without quotes, or "*"
 };
 
+// A small row of api/'s own, in the registry (see registry_row()).
+struct CompanionRow {
+  std::string table;
+  std::string name;
+  std::string value;
+};
+
+// Rows that become durable with a change, in its transaction: who hears success may rely on them, and who hears failure finds
+// none of them. The caller owns it and keeps it until the call returns.
+class CommitCompanion {
+ public:
+  virtual ~CommitCompanion() = default;
+  // The rows that go with `version` as this attempt would leave it, or the version that it removes. Asked anew before each
+  // attempt, on any thread; one name is given once only.
+  virtual std::vector<CompanionRow> rows(const ObjectInfo& version) = 0;
+  // The transaction went through. Once at most.
+  virtual void committed() = 0;
+};
+
 struct PutOptions {
   Attributes attributes;
   Controls controls;
   WriteCondition condition;
+  CommitCompanion* companion = nullptr;  // here and below: may be null
 };
 
 struct RemoveCondition {
@@ -179,6 +199,7 @@ struct RemoveRequest {
   std::string version_id;  // empty: the key. With versioning that leaves a delete marker, without it removes the object
   RemoveCondition condition;
   bool bypass_governance = false;  // governance retention does not stop it
+  CommitCompanion* companion = nullptr;  // hears of a removal, or of the marker that is left; not of nothing
 };
 
 struct Removed {
@@ -201,6 +222,7 @@ struct CopyOptions {
   std::optional<NameValues> tags;
   Controls controls;  // of the copy. `encryption` speaks of the source's bytes, which are shared
   WriteCondition condition;
+  CommitCompanion* companion = nullptr;
 };
 
 struct RenameRequest {
@@ -210,11 +232,13 @@ struct RenameRequest {
   // May be called again after a race, and on any thread.
   std::function<Result<>(const ObjectInfo& source, const ObjectInfo* target)> check;
   std::string token;  // if not empty: the same request again, once it went through, succeeds
+  CommitCompanion* companion = nullptr;  // hears of the object under its new key
 };
 
 struct AppendOptions {
   std::uint64_t offset = 0;  // where the body goes: the object's size
   WriteCondition condition;
+  CommitCompanion* companion = nullptr;
 };
 
 enum class Versioning : std::uint8_t { off = 0, enabled = 1, suspended = 2 };
@@ -327,6 +351,7 @@ struct CompleteOptions {
   WriteCondition condition;
   std::optional<std::uint64_t> object_size;  // x-amz-mp-object-size
   Checksum checksum;                         // whole-object value sent with Complete; none: not given
+  CommitCompanion* companion = nullptr;      // hears nothing of a repeat
 };
 
 // Names the part at fault, for the error answer. Meaningful after part_* errors.
@@ -436,7 +461,8 @@ class ObjectStore {
   // too_large (it has kPartNumberMax parts), invalid_argument (a bucket that keeps versions or kept them).
   Task<Result<ObjectInfoPtr>> append(ObjectKey key, AppendOptions options, BodySource& body);
   // Changes a version in place; its modification time stays. not_found, and what `change` says.
-  Task<Result<ObjectInfoPtr>> change(ObjectKey key, std::string version_id, VersionChange change);
+  Task<Result<ObjectInfoPtr>> change(ObjectKey key, std::string version_id, VersionChange change,
+                                     CommitCompanion* companion = nullptr);
   Task<Result<ObjectPage>> list(std::string bucket, ListOptions options);  // current versions that are no markers
   Task<Result<VersionPage>> list_versions(std::string bucket, VersionListOptions options);
 
@@ -475,6 +501,8 @@ class ObjectStore {
   Task<Result<std::uint64_t>> put_registry_row(std::string table, RegistryRow row, std::optional<std::uint64_t> revision);
   // The same for taking a row away; one that is not there is no error, unless a revision is given.
   Task<Result<>> remove_registry_row(std::string table, std::string name, std::optional<std::uint64_t> revision);
+  // Takes 1..1,000 rows away in one transaction, whatever they are.
+  Task<Result<>> remove_registry_rows(std::string table, std::vector<std::string> names);
   // At most `limit` (1..1,000) rows with name > after, by name.
   Task<Result<std::vector<RegistryRow>>> registry_rows(std::string table, std::string after, std::uint32_t limit);
 

@@ -186,6 +186,7 @@ struct ObjectStore::State {
     std::optional<Finished> finished;
     upkeep::LiveChange change;                  // what `extra` makes live and kills
     std::vector<segment::BlobId> blobs;         // what the body holds beside an inline extent
+    CommitCompanion* companion = nullptr;
   };
   // Errc::conflict when a precondition of `extra` does not hold (any more).
   Task<Result<ObjectInfoPtr>> replace_current(Replacement replacement);
@@ -199,6 +200,9 @@ std::string upload_holder(std::string_view upload_id, std::uint32_t part_number)
 segment::BlobId random_blob_id();
 
 std::string random_bytes16();
+
+// Adds what the companion, which may be null, wants to be written with `version`.
+void add_companion_rows(CommitCompanion* companion, const ObjectInfo& version, metadata::Transaction& transaction);
 
 // Where the body lies, in its version record.
 void describe_extents(const StoredBody& body, records::Version& version);

@@ -161,6 +161,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::copy(const OpenObject& source, ObjectKe
   replacement.bucket = *bucket;
   replacement.key = target.key;
   replacement.condition = options.condition;
+  replacement.companion = options.companion;
   records::Version& to = replacement.version;
   to = from;
   to.clear_version_id();

@@ -1,4 +1,5 @@
 // ObjectStore: the registry, small rows of api/'s own.
+#include "storage/base/check.h"
 #include "storage/object_store_state.h"
 
 namespace storage {
@@ -30,6 +31,16 @@ void require(metadata::Transaction& transaction, const std::string& key, std::op
 
 }  // namespace
 
+void add_companion_rows(CommitCompanion* companion, const ObjectInfo& version, metadata::Transaction& transaction) {
+  if (companion == nullptr) return;
+  for (CompanionRow& row : companion->rows(version)) {
+    CHECK(is_name(row.table) && is_name(row.name) && row.value.size() <= kRegistryValueBytesMax);
+    records::RegistryRow record;
+    record.set_value(std::move(row.value));
+    transaction.put(keys::registry(row.table, row.name), serialize(record));
+  }
+}
+
 Task<Result<RegistryRow>> ObjectStore::registry_row(std::string table, std::string name) {
   if (!is_name(table) || !is_name(name)) co_return Errc::invalid_argument;
   const auto entry = co_await state_->metadata.get(keys::registry(table, name));
@@ -57,6 +68,18 @@ Task<Result<>> ObjectStore::remove_registry_row(std::string table, std::string n
   metadata::Transaction transaction;
   require(transaction, key, revision);
   transaction.remove(key);
+  const auto committed = co_await state_->metadata.commit(std::move(transaction));
+  if (!committed) co_return committed.error();
+  co_return success();
+}
+
+Task<Result<>> ObjectStore::remove_registry_rows(std::string table, std::vector<std::string> names) {
+  if (!is_name(table) || names.empty() || names.size() > kRowsPerPageMax) co_return Errc::invalid_argument;
+  metadata::Transaction transaction;
+  for (const std::string& name : names) {
+    if (!is_name(name)) co_return Errc::invalid_argument;
+    transaction.remove(keys::registry(table, name));
+  }
   const auto committed = co_await state_->metadata.commit(std::move(transaction));
   if (!committed) co_return committed.error();
   co_return success();

@@ -38,7 +38,8 @@ struct Plan {
 };
 
 // A plain removal where the bucket keeps versions: a delete marker on top.
-Task<Result<Plan>> plan_marker(ObjectStore::State& state, BucketRecordPtr bucket, std::string key, HeadRecordPtr current) {
+Task<Result<Plan>> plan_marker(ObjectStore::State& state, BucketRecordPtr bucket, std::string key, HeadRecordPtr current,
+                               CommitCompanion* companion) {
   Plan plan;
   records::Head head;
   head.mutable_current()->set_delete_marker(true);
@@ -50,6 +51,9 @@ Task<Result<Plan>> plan_marker(ObjectStore::State& state, BucketRecordPtr bucket
   Result<> placed = co_await state.supersede(plan.edit, bucket, key, current, head, {});
   if (!placed) co_return placed.error();
   plan.edit.transaction.put(keys::head(bucket->id, key), serialize(head));
+  if (companion != nullptr) {
+    add_companion_rows(companion, object_info(key, head.current()), plan.edit.transaction);
+  }
   plan.removed.delete_marker = true;
   plan.removed.version_id = is_null_version(head.current()) ? "null" : head.current().version_id();
   plan.writes_head = true;
@@ -77,7 +81,7 @@ Task<Result<Plan>> plan_remove(ObjectStore::State& state, BucketRecordPtr bucket
   if (request.version_id.empty() && versioned) {
     plan.nothing = request.condition.if_match && present(current) == nullptr;
     if (plan.nothing) co_return plan;
-    co_return co_await plan_marker(state, bucket, request.key, current);
+    co_return co_await plan_marker(state, bucket, request.key, current, request.companion);
   }
   if (versioned) plan.removed.version_id = request.version_id;
   plan.nothing = version == nullptr;
@@ -88,6 +92,7 @@ Task<Result<Plan>> plan_remove(ObjectStore::State& state, BucketRecordPtr bucket
       co_await state.take_away(plan.edit, bucket, request.key, current, version, request.bypass_governance);
   if (!taken) co_return taken.error();
   plan.writes_head = *taken == HeadFate::written;
+  add_companion_rows(request.companion, *version->info, plan.edit.transaction);
   co_return plan;
 }
 
@@ -145,7 +150,10 @@ Task<Result<Removed>> ObjectStore::remove(std::string bucket_name, RemoveRequest
     auto revision = co_await state_->metadata.commit(std::move(plan->edit.transaction));
     write.reset();
     state_->settle((*bucket)->id, plan->edit, revision);
-    if (revision) co_return plan->removed;
+    if (revision) {
+      if (request.companion != nullptr) request.companion->committed();
+      co_return plan->removed;
+    }
     if (revision.error() != Errc::conflict) co_return revision.error();
   }
   co_return Errc::conditional_conflict;
@@ -158,8 +166,9 @@ constexpr std::size_t kBatchBytesMax = 4 * 1024 * 1024;
 
 class RemoveBatch {
  public:
-  RemoveBatch(ObjectStore::State& state, BucketRecordPtr bucket, std::vector<Result<Removed>>& results)
-      : state_(state), bucket_(std::move(bucket)), results_(results) {}
+  RemoveBatch(ObjectStore::State& state, BucketRecordPtr bucket, const std::vector<RemoveRequest>& requests,
+              std::vector<Result<Removed>>& results)
+      : state_(state), bucket_(std::move(bucket)), requests_(requests), results_(results) {}
 
   // Takes the key's lock until the batch is committed, so that what listeners are told of a key keeps its order. Not while
   // somebody else writes the key: waiting for one lock with others in hand could wait for ever.
@@ -202,9 +211,13 @@ class RemoveBatch {
     auto revision = co_await state_.metadata.commit(std::move(edit_.transaction));
     writes.clear();
     state_.settle(bucket_->id, edit_, revision);
-    if (!revision && revision.error() == Errc::conflict) {
+    if (revision) {
+      for (const std::size_t index : indices_) {
+        if (requests_[index].companion != nullptr) requests_[index].companion->committed();
+      }
+    } else if (revision.error() == Errc::conflict) {
       alone.insert(alone.end(), indices_.begin(), indices_.end());
-    } else if (!revision) {
+    } else {
       for (const std::size_t index : indices_) results_[index] = revision.error();
     }
     edit_ = VersionEdit();
@@ -218,6 +231,7 @@ class RemoveBatch {
  private:
   ObjectStore::State& state_;
   BucketRecordPtr bucket_;
+  const std::vector<RemoveRequest>& requests_;
   std::vector<Result<Removed>>& results_;
   VersionEdit edit_;
   std::size_t bytes_ = 0;
@@ -245,7 +259,7 @@ Task<std::vector<Result<Removed>>> ObjectStore::remove_many(std::string bucket_n
   std::vector<std::size_t> later;
   std::vector<std::size_t> alone;
   std::set<std::string> left;  // keys with a request that goes alone: what follows must follow it
-  RemoveBatch batch(*state_, *bucket, results);
+  RemoveBatch batch(*state_, *bucket, requests, results);
   for (bool first = true; !pass.empty(); first = false) {
     for (const std::size_t i : pass) {
       const RemoveRequest& request = requests[i];

@@ -109,11 +109,15 @@ Task<Result<ObjectInfoPtr>> ObjectStore::rename(std::string bucket_name, RenameR
     head.mutable_current()->set_rename_token(request.token);
     std::string value = serialize(head);
     edit.transaction.put(target_row, value);
+    if (request.companion != nullptr) {
+      add_companion_rows(request.companion, object_info(request.to, head.current()), edit.transaction);
+    }
     RecordCache<HeadRecord>::Write source_write(state_->heads, source_row);
     RecordCache<HeadRecord>::Write target_write(state_->heads, target_row);
     auto revision = co_await state_->metadata.commit(std::move(edit.transaction));
     state_->settle((*bucket)->id, edit, revision);
     if (revision) {
+      if (request.companion != nullptr) request.companion->committed();
       auto record = decode_head(request.to, metadata::Entry{target_row, std::move(value), *revision});
       if (!record) co_return record.error();
       ObjectInfoPtr info = (*record)->info;
@@ -220,6 +224,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::append(ObjectKey key, AppendOptions opt
     replacement.bucket = *bucket;
     replacement.key = key.key;
     replacement.condition = options.condition;
+    replacement.companion = options.companion;
     replacement.version = before;
     // What a new body is, nobody has said yet.
     replacement.version.clear_labels();

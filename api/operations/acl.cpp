@@ -2,6 +2,7 @@
 #include "api/access/bucket_access.h"
 #include "api/access/request_acl.h"
 #include "api/ascii.h"
+#include "api/events/change_events.h"
 #include "api/limits.h"
 #include "api/operations/operations.h"
 #include "api/versions.h"
@@ -138,7 +139,8 @@ Task<Outcome<Response>> put_acl(Call& call) {
     next.controls.acl = text;
     return storage::success();
   };
-  const auto changed = co_await call.store.change(call.object_key(), version, change);
+  ChangeEvents events(call, EventKind::acl_put);
+  const auto changed = co_await call.store.change(call.object_key(), version, change, events.companion());
   if (!changed) co_return changed.error();
   Response response = empty_response(200);
   add_version_header(call, **changed, response);

@@ -1,5 +1,4 @@
-// Request payment, transfer acceleration, logging and notifications: what can be said of them here. Notifications are not
-// delivered, so only their absence can be configured.
+// Request payment, transfer acceleration and logging: what can be said of them here.
 #include "api/access_log.h"
 #include "api/operations/operations.h"
 #include "api/operations/settings.h"
@@ -9,14 +8,6 @@ namespace api {
 namespace {
 
 constexpr std::string_view kAccelerateSetting = "accelerate";
-
-// A document without children, for what is configured by its absence only.
-Task<Outcome<Response>> put_nothing(Call& call, std::string_view root) {
-  const auto document = co_await read_setting_body(call, root);
-  if (!document) co_return document.error();
-  if (document->children.empty()) co_return empty_response(200);
-  co_return Failure(S3Error::not_implemented).with("Header", document->children.front().name);
-}
 
 // The text of the one child of a small document. Errors: MalformedXML.
 Outcome<std::string> only_child(const XmlElement& document, std::string_view name) {
@@ -90,10 +81,6 @@ Task<Outcome<Response>> put_bucket_logging(Call& call) {
     co_return Failure(S3Error::invalid_target_bucket_for_logging).with("TargetBucket", target->bucket);
   }
   co_return co_await store_setting(call, std::string(kLoggingSetting), document_text(*document), 200);
-}
-
-Task<Outcome<Response>> put_bucket_notification(Call& call) {
-  co_return co_await put_nothing(call, "NotificationConfiguration");
 }
 
 }  // namespace api

@@ -4,6 +4,7 @@
 #include "api/conditions.h"
 #include "api/encoding.h"
 #include "api/encryption.h"
+#include "api/events/change_events.h"
 #include "api/limits.h"
 #include "api/object_headers.h"
 #include "api/operations/operations.h"
@@ -157,6 +158,8 @@ Task<Outcome<Response>> complete_multipart_upload(Call& call) {
   if (!parts) co_return parts.error();
   if (auto checked = co_await check_type(call, *id); !checked) co_return checked.error();
 
+  ChangeEvents events(call, EventKind::created_complete);
+  options->companion = events.companion();
   storage::CompleteFailure fault;
   const auto info = co_await call.store.complete_upload(call.object_key(), *id, std::move(*parts),
                                                         std::move(*options), &fault);

@@ -9,6 +9,7 @@
 #include "api/decrypted_object.h"
 #include "api/encoding.h"
 #include "api/encryption.h"
+#include "api/events/change_events.h"
 #include "api/http_date.h"
 #include "api/object_headers.h"
 #include "api/object_lock.h"
@@ -115,6 +116,7 @@ Task<storage::Result<storage::ObjectInfoPtr>> copy_through(Call& call, storage::
   options.attributes.tags = plan.options.tags.value_or(source.info()->attributes.tags);
   options.controls = std::move(plan.options.controls);
   options.condition = std::move(plan.options.condition);
+  options.companion = plan.options.companion;
   options.controls.encryption = plan.sealing.envelope;
   std::optional<DecryptedObject> decrypted;
   if (plan.source_key) decrypted.emplace(source, plan.source_key, call.store.request_pool());
@@ -150,6 +152,8 @@ Task<Outcome<Response>> copy_object(Call& call) {
         "This copy request is illegal because it is trying to copy an object to itself without changing "
         "the object's metadata, storage class, website redirect location or encryption attributes.");
   }
+  ChangeEvents events(call, EventKind::created_copy);
+  plan->options.companion = events.companion();
   storage::Result<storage::ObjectInfoPtr> info = storage::Errc::invalid_argument;
   const std::string envelope = plan->sealing.envelope;
   if (!plan->shares_bytes) {

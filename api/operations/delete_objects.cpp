@@ -1,6 +1,7 @@
 // DeleteObjects: up to 1,000 keys in one request, one result for each inside a 200.
 #include "api/ascii.h"
 #include "api/conditions.h"
+#include "api/events/change_events.h"
 #include "api/http_date.h"
 #include "api/limits.h"
 #include "api/object_lock.h"
@@ -117,6 +118,7 @@ Task<Outcome<Response>> delete_objects(Call& call) {
 
   const bool bypass = bypasses_governance(call);
   std::vector<storage::RemoveRequest> removals;
+  ManyChangeEvents events;
   for (Entry& entry : request->entries) {
     if (entry.refused) continue;
     entry.is_virtual = is_virtual_key(entry.key);
@@ -130,6 +132,9 @@ Task<Outcome<Response>> delete_objects(Call& call) {
     removal.version_id = entry.version_id;
     removal.condition = entry.condition;
     removal.bypass_governance = bypass;
+    events.push_back(std::make_unique<ChangeEvents>(call, EventKind::removed_delete));
+    if (entry.version_id.empty()) events.back()->or_marker(EventKind::removed_marker);
+    removal.companion = events.back()->companion();
   }
   std::vector<storage::Result<storage::Removed>> results;
   co_await remove_virtual_entries(call, *request);

@@ -2,6 +2,7 @@
 #include "api/object_lock.h"
 
 #include "api/ascii.h"
+#include "api/events/change_events.h"
 #include "api/http_date.h"
 #include "api/limits.h"
 #include "api/operations/operations.h"
@@ -132,8 +133,9 @@ storage::Result<> check_retention(const Lock& before, const Lock& next, std::int
   return storage::Errc::object_locked;
 }
 
-Task<Outcome<Response>> change_lock(Call& call, std::string version_id, storage::VersionChange change) {
-  const auto changed = co_await change_version(call, std::move(version_id), std::move(change));
+Task<Outcome<Response>> change_lock(Call& call, std::string version_id, storage::VersionChange change,
+                                    storage::CommitCompanion* companion = nullptr) {
+  const auto changed = co_await change_version(call, std::move(version_id), std::move(change), companion);
   if (!changed) {
     if (changed.error().error() == S3Error::access_denied) co_return locked_failure();
     co_return changed.error();
@@ -187,7 +189,8 @@ Task<Outcome<Response>> put_object_retention(Call& call) {
     if (allowed) next.controls.lock = lock;
     return allowed;
   };
-  co_return co_await change_lock(call, std::move(*version), change);
+  ChangeEvents events(call, EventKind::retention_put);
+  co_return co_await change_lock(call, std::move(*version), change, events.companion());
 }
 
 Task<Outcome<Response>> get_object_legal_hold(Call& call) {

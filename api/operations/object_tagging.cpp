@@ -1,4 +1,5 @@
 // GetObjectTagging, PutObjectTagging, DeleteObjectTagging.
+#include "api/events/change_events.h"
 #include "api/limits.h"
 #include "api/operations/operations.h"
 #include "api/tags.h"
@@ -10,11 +11,12 @@ namespace api {
 namespace {
 
 Task<Outcome<Response>> set_tags(Call& call, std::string version_id, storage::NameValues tags, unsigned status) {
+  ChangeEvents events(call, status == 204 ? EventKind::tagging_delete : EventKind::tagging_put);
   const storage::VersionChange change = [&tags](const storage::ObjectInfo&, storage::Changeable& next) {
     next.tags = tags;
     return storage::success();
   };
-  const auto changed = co_await change_version(call, std::move(version_id), change);
+  const auto changed = co_await change_version(call, std::move(version_id), change, events.companion());
   if (!changed) co_return changed.error();
   Response response = empty_response(status);
   add_version_header(call, **changed, response);

@@ -21,6 +21,7 @@ Task<Outcome<Response>> get_accelerate_configuration(Call& call);
 Task<Outcome<Response>> put_accelerate_configuration(Call& call);
 Task<Outcome<Response>> get_bucket_logging(Call& call);
 Task<Outcome<Response>> put_bucket_logging(Call& call);
+Task<Outcome<Response>> get_bucket_notification(Call& call);
 Task<Outcome<Response>> put_bucket_notification(Call& call);
 Task<Outcome<Response>> get_bucket_cors(Call& call);
 Task<Outcome<Response>> put_bucket_cors(Call& call);

@@ -331,6 +331,8 @@ Task<Outcome<Response>> post_object(Call& call) {
   put.settings = call.settings;
   put.authenticator = call.authenticator;
   put.answers = call.answers;
+  put.events = call.events;
+  put.form = true;
   put.target.bucket = call.target.bucket;
   put.target.key = std::move(*key);
   put.target.virtual_hosted = call.target.virtual_hosted;

@@ -3,6 +3,7 @@
 #include "api/ascii.h"
 #include "api/conditions.h"
 #include "api/encryption.h"
+#include "api/events/change_events.h"
 #include "api/http_date.h"
 #include "api/object_headers.h"
 #include "api/object_lock.h"
@@ -54,6 +55,8 @@ Task<Outcome<Response>> put_object(Call& call) {
   options.controls.lock = *lock;
   options.controls.encryption = sealing->envelope;
   options.condition = std::move(*condition);
+  ChangeEvents events(call, call.form ? EventKind::created_post : EventKind::created_put);
+  options.companion = events.companion();
   VerifiedBody body(call.body, std::move(*plan));
   SealedBody sealed(body, call.store.request_pool(), *sealing, 0);
   const auto info = co_await call.store.put(call.object_key(), std::move(options), sealed.source());
@@ -98,6 +101,9 @@ Task<Outcome<Response>> delete_object(Call& call) {
   request.version_id = std::move(*version);
   request.condition = std::move(*condition);
   request.bypass_governance = bypasses_governance(call);
+  ChangeEvents events(call, EventKind::removed_delete);
+  if (request.version_id.empty()) events.or_marker(EventKind::removed_marker);
+  request.companion = events.companion();
   const auto removed = co_await call.store.remove(call.target.bucket, std::move(request));
   if (!removed && removed.error() == storage::Errc::object_locked) co_return locked_failure();
   if (!removed) co_return removed.error();

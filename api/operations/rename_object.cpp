@@ -3,6 +3,7 @@
 #include "api/checksum.h"
 #include "api/conditions.h"
 #include "api/encoding.h"
+#include "api/events/change_events.h"
 #include "api/object_headers.h"
 #include "api/object_lock.h"
 #include "api/operations/operations.h"
@@ -94,6 +95,9 @@ Task<Outcome<Response>> rename_object(Call& call) {
   request.from = *source;
   request.to = call.target.key;
   request.token = std::move(*token);
+  ChangeEvents events(call, EventKind::created_copy);
+  events.also(EventKind::removed_delete, *source);
+  request.companion = events.companion();
   request.check = [&call](const storage::ObjectInfo& from, const storage::ObjectInfo* target) {
     return judge_rename(call, from, target);
   };
@@ -132,6 +136,8 @@ Task<Outcome<std::optional<Response>>> append_object(Call& call, storage::WriteC
   storage::AppendOptions options;
   options.offset = *offset;
   options.condition = std::move(condition);
+  ChangeEvents events(call, EventKind::created_put);
+  options.companion = events.companion();
   VerifiedBody body(call.body, std::move(*plan));
   const auto appended = co_await call.store.append(call.object_key(), std::move(options), body);
   if (!appended) co_return append_failure(appended.error(), body);

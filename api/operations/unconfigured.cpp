@@ -1,7 +1,6 @@
 // What S3 answers about everything that nobody configured. Clients ask on their way to other things: s3cmd
 // for policy and cors, rclone for versioning, mc for object-lock.
 #include "api/operations/operations.h"
-#include "api/xml_writer.h"
 
 namespace api {
 namespace {
@@ -16,31 +15,12 @@ constexpr ErrorAnswer kErrors[] = {
     {"torrent", S3Error::no_such_key},
 };
 
-struct Document {
-  std::string_view sub_resource;
-  std::string_view root;
-  std::string_view element;  // the one child; empty: none
-  std::string_view text;
-};
-
-constexpr Document kDocuments[] = {
-    {"notification", "NotificationConfiguration", "", ""},
-};
-
 }  // namespace
 
 Task<Outcome<Response>> get_unconfigured(Call& call) {
   const std::string_view sub_resource = call.route->sub_resource;
   for (const ErrorAnswer& answer : kErrors) {
     if (answer.sub_resource == sub_resource) co_return answer.error;
-  }
-  for (const Document& document : kDocuments) {
-    if (document.sub_resource != sub_resource) continue;
-    XmlWriter xml;
-    xml.open_root(document.root);
-    if (!document.element.empty()) xml.element(document.element, document.text);
-    xml.close(document.root);
-    co_return xml_response(xml);
   }
   co_return S3Error::internal_error;  // a route without a row here: tests ask for each
 }

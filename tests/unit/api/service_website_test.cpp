@@ -165,7 +165,7 @@ TEST_F(WebsiteTest, AccessLogs) {
   EXPECT_EQ(call("GET", "/site?logging").count("TargetBucket"), 0u);
 }
 
-TEST_F(WebsiteTest, AccelerationLoggingAndNotifications) {
+TEST_F(WebsiteTest, AccelerationAndLogging) {
   const auto status = [&](const std::string& text) {
     return call("PUT", "/site?accelerate", "<AccelerateConfiguration><Status>" + text + "</Status></AccelerateConfiguration>");
   };
@@ -173,9 +173,6 @@ TEST_F(WebsiteTest, AccelerationLoggingAndNotifications) {
   EXPECT_EQ(status("Enabled").status, 200u);
   EXPECT_EQ(call("GET", "/site?accelerate").element("Status"), "Enabled");
   EXPECT_EQ(call("PUT", "/site?logging", "<BucketLoggingStatus/>").status, 200u);
-  EXPECT_EQ(call("PUT", "/site?notification", "<NotificationConfiguration/>").status, 200u);
-  EXPECT_EQ(call("PUT", "/site?notification", "<NotificationConfiguration><QueueConfiguration/></NotificationConfiguration>").code(),
-            "NotImplemented");
 }
 
 }  // namespace

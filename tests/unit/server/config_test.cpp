@@ -36,6 +36,8 @@ TEST_F(ConfigTest, EveryKeyIsRead) {
     "lifecycle": {"day_seconds": 2, "scan_seconds": 1}, "storage_classes": ["COLD"],
     "encryption": {"keys": {"k1": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}, "default_key": "k1", "allow_http": true},
     "locations": ["eu"], "domains": ["s3.x"],
+    "notifications": {"webhooks": {"hook": {"url": "https://h.test/x", "token": "t", "certificate_authority": "a.pem"}},
+                      "directories": {"lines": "events"}, "event_bridge": "lines", "queue_events_max": 7, "queue_bytes_max": 8},
     "drives": ["/d1", {"path": "d{2...3}", "capacity_bytes": 268435456}], "memory_bytes": 536870912, "threads": 3,
     "connections_max": 9, "memory_wait_ms": 700, "slow_client_bytes_per_second": 11, "slow_reader_bytes_per_second": 0, "unsafe_anonymous_reads": true,
     "secrets_key_file": "s.key", "signature_v2": false,
@@ -56,6 +58,17 @@ TEST_F(ConfigTest, EveryKeyIsRead) {
   EXPECT_EQ(config_.lifecycle.scan_seconds, 1u);
   EXPECT_EQ(config_.storage_classes, std::vector<std::string>{"COLD"});
   EXPECT_TRUE(config_.encryption.allow_http);
+  ASSERT_EQ(config_.notifications.targets.size(), 2u);
+  const bool first = config_.notifications.targets[0].name == "hook";
+  const api::EventTarget& hook = config_.notifications.targets[first ? 0 : 1];
+  EXPECT_EQ(hook.kind, api::EventTargetKind::webhook);
+  EXPECT_EQ(hook.url, "https://h.test/x");
+  EXPECT_EQ(hook.token, "t");
+  EXPECT_EQ(hook.certificate_authority, directory_.file("a.pem"));
+  EXPECT_EQ(config_.notifications.targets[first ? 1 : 0].path, directory_.file("events"));
+  EXPECT_EQ(config_.notifications.event_bridge, "lines");
+  EXPECT_EQ(config_.notifications.queue_events_max, 7u);
+  EXPECT_EQ(config_.notifications.queue_bytes_max, 8u);
   EXPECT_EQ(config_.connections_max, 9u);
   EXPECT_EQ(config_.memory_wait_ms, 700u);
   EXPECT_EQ(config_.slow_client_bytes_per_second, 11u);
@@ -63,6 +76,15 @@ TEST_F(ConfigTest, EveryKeyIsRead) {
   EXPECT_TRUE(config_.unsafe_anonymous_reads);
   EXPECT_EQ(config_.secrets_key_file, directory_.file("s.key"));
   EXPECT_FALSE(config_.signature_v2);
+}
+
+TEST_F(ConfigTest, TargetsOfEventsAreChecked) {
+  for (const char* text : {R"({"webhooks": {"a b": {"url": "http://h/"}}})", R"({"webhooks": {"a": {"url": "ftp://h/"}}})",
+                           R"({"webhooks": {"a": {}}})", R"({"webhooks": {"a": {"url": "http://h/", "token": "x\ny"}}})",
+                           R"({"directories": {"a": ""}})", R"({"directories": {"a": "/x"}, "webhooks": {"a": {"url": "http://h/"}}})",
+                           R"({"event_bridge": "a"})", R"({"queues": {}})"}) {
+    EXPECT_FALSE(load(R"({"drives": ["/d"], )" + user() + R"(, "notifications": )" + text + "}")) << text;
+  }
 }
 
 TEST_F(ConfigTest, FlagsWinOverTheFile) {
