@@ -180,7 +180,10 @@ class CommitCompanion {
   virtual void committed() = 0;
 };
 
+class OpenObject;
+
 struct PutOptions {
+  const OpenObject* annotations_of = nullptr;  // a version whose annotations the new one gets; the caller keeps it open
   Attributes attributes;
   Controls controls;
   WriteCondition condition;
@@ -243,8 +246,9 @@ struct AnnotationPut {
 
 struct AnnotationRemoval {
   std::string name;
-  std::optional<std::string> if_match;  // as above
+  WriteCondition condition;  // as above
   VersionCheck check;
+  bool bypass_governance = false;
 };
 
 struct Annotated {
@@ -514,7 +518,7 @@ class ObjectStore {
   // Those with `prefix` and name > after, at most `limit` of them.
   Task<Result<AnnotationPage>> list_annotations(ObjectKey key, std::string version_id, std::string prefix,
                                                 std::string after, std::uint32_t limit);
-  // One that is not there is no error, unless if_match is given. precondition_failed.
+  // One that is not there is no error, unless if_match is given. precondition_failed, object_locked.
   Task<Result<Annotated>> remove_annotation(ObjectKey key, std::string version_id, AnnotationRemoval removal);
 
   Task<Result<ObjectPage>> list(std::string bucket, ListOptions options);  // current versions that are no markers

@@ -167,6 +167,9 @@ struct ObjectStore::State {
                                  bool older, std::set<segment::BlobId> kept);
   Task<Result<records::Parts>> load_parts(keys::BucketId bucket, std::string key, std::uint64_t number);
 
+  // The version behind an OpenObject of this store.
+  static const HeadRecord& opened_record(const OpenObject& object);
+
   // --- Uploads.
   // The upload's row and revision, or upload_not_found.
   struct UploadRow {
