@@ -117,16 +117,17 @@ Task<Result<labels::Sources>> ObjectStore::State::load_sources(records::Version 
   co_return labels::decode_sources(entry->value);
 }
 
-void ObjectStore::State::set_sources(VersionEdit& edit, records::Version& next, const labels::Sources& sources) {
+void ObjectStore::State::set_sources(metadata::Transaction& transaction, records::Version& next,
+                                     const labels::Sources& sources) {
   std::string bytes = labels::encode(sources);
   const std::string row = keys::label_sources(next.holder());
   if (bytes.size() <= kSourcesInlineMax) {
-    if (next.labels_row()) edit.transaction.remove(row);
+    if (next.labels_row()) transaction.remove(row);
     next.set_labels_row(false);
     next.set_labels(std::move(bytes));
     return;
   }
-  edit.transaction.put(row, std::move(bytes));
+  transaction.put(row, std::move(bytes));
   next.set_labels_row(true);
   next.clear_labels();
 }
@@ -230,12 +231,9 @@ Task<Result<>> ObjectStore::State::release_annotation(VersionEdit& edit, std::st
   const std::string row_key = keys::annotation(holder, annotation.name, annotation.revision);
   edit.transaction.remove(row_key);
   if (annotation.inlined) co_return success();
-  auto entry = co_await metadata.get(row_key);
-  if (!entry) co_return entry.error() == Errc::not_found ? Error(Errc::conflict) : entry.error();
-  records::Annotation row;
-  Result<> parsed = parse(entry->value, row);
-  if (!parsed) co_return parsed;
-  co_return co_await release_blob(edit.transaction, blob_id(row.blob_id()), row.blob_chunks(), row_key, false,
+  auto row = co_await load_annotation(std::move(holder), std::move(annotation));
+  if (!row) co_return row.error();
+  co_return co_await release_blob(edit.transaction, blob_id(row->blob_id()), row->blob_chunks(), row_key, false,
                                   edit.change);
 }
 

@@ -150,7 +150,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::State::replace_current(Replacement repl
   const std::string row_key = keys::head(replacement.bucket->id, replacement.key);
   const KeyLocks::Guard guard = co_await locks.lock(row_key);
   const std::set<segment::BlobId> kept(replacement.blobs.begin(), replacement.blobs.end());
-  replacement.version.set_holder(random_bytes16());
+  if (replacement.version.holder().empty()) replacement.version.set_holder(random_bytes16());
   metadata::Revision conflicting = 0;  // the head's revision at the last conflict
   int same_head = 0;
   for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {

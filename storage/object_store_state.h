@@ -110,7 +110,16 @@ struct ObjectStore::State {
   // head row is written.
   Task<Result<HeadFate>> take_away(VersionEdit& edit, BucketRecordPtr bucket, std::string key, HeadRecordPtr current,
                                    HeadRecordPtr version, bool bypass_governance);
-  // Commits `next` in place of `version`: the same body, other particulars. Errc::conflict: somebody came first.
+  // A version in other words: the same body, other particulars.
+  struct Rewritten {
+    std::string row;    // of the head, or of the older version
+    std::string value;
+    bool older = false;
+  };
+  // Puts `next` in place of `version`.
+  Task<Result<Rewritten>> add_rewrite(VersionEdit& edit, BucketRecordPtr bucket, std::string key, HeadRecordPtr version,
+                                      records::Version next);
+  // Commits that. Errc::conflict: somebody came first.
   Task<Result<HeadRecordPtr>> rewrite(VersionEdit edit, BucketRecordPtr bucket, std::string key, HeadRecordPtr version,
                                       records::Version next);
   // A version's bytes and, of an older one, its row. Errc::object_locked.
@@ -120,8 +129,8 @@ struct ObjectStore::State {
   // --- Labels.
   // The label sources of a version that are not in its attributes. Errc::conflict: the version's row has changed since.
   Task<Result<labels::Sources>> load_sources(records::Version version);
-  // Makes `sources` those of `next`, which becomes a version in this edit's transaction.
-  void set_sources(VersionEdit& edit, records::Version& next, const labels::Sources& sources);
+  // Makes `sources` those of `next`, which becomes a version in this transaction.
+  void set_sources(metadata::Transaction& transaction, records::Version& next, const labels::Sources& sources);
   // The labels that the index has, or would have if the version was the current one. None of a delete marker.
   Task<Result<labels::Labelled>> labels_of(keys::BucketId bucket, HeadRecordPtr version);
   // What the index must learn when the current version of a key changes from `before` (null: the key is absent, or has no
@@ -132,6 +141,17 @@ struct ObjectStore::State {
   Task<Result<>> release_labels(VersionEdit& edit, records::Version version);
   // One annotation's payload.
   Task<Result<>> release_annotation(VersionEdit& edit, std::string holder, labels::Annotation annotation);
+  // Errc::conflict: the annotation is gone, and its version's row has changed.
+  Task<Result<records::Annotation>> load_annotation(std::string holder, labels::Annotation annotation);
+  Task<Result<std::string>> read_payload(records::Annotation row);
+  // Adds the rows of an annotation on a version to the edit, `next` being that version as it will be. `stored`: the payload
+  // if it lies in segments; the caller keeps it until the commit.
+  Task<Result<>> add_annotation(VersionEdit& edit, records::Version& next, AnnotationPut put, const StoredBody* stored);
+  Task<Result<>> take_annotation(VersionEdit& edit, records::Version& next, std::string name);
+  // Whether one more payload of this size goes into its row.
+  static bool fits_inline(const labels::Sources& sources, std::string_view name, std::size_t bytes);
+  // Gives `to`, a new version with a holder, copies of the annotations of `from`. not_found: `from` has changed.
+  Task<Result<>> copy_annotations(metadata::Transaction& transaction, records::Version from, records::Version& to);
   Task<Result<labels::Sources>> new_sources(const VersionEdit& edit, records::Version version);
 
   // --- Bodies.
@@ -150,6 +170,9 @@ struct ObjectStore::State {
   Task<Result<>> release_version(VersionEdit& edit, keys::BucketId bucket, std::string key, records::Version version,
                                  bool older, std::set<segment::BlobId> kept);
   Task<Result<records::Parts>> load_parts(keys::BucketId bucket, std::string key, std::uint64_t number);
+
+  // The version behind an OpenObject of this store.
+  static const HeadRecord& opened_record(const OpenObject& object);
 
   // --- Uploads.
   // The upload's row and revision, or upload_not_found.
@@ -174,7 +197,7 @@ struct ObjectStore::State {
   struct Replacement {
     BucketRecordPtr bucket;
     std::string key;
-    records::Version version;
+    records::Version version;                   // with a holder only if rows stand under it already
     WriteCondition condition;
     metadata::Transaction extra;                // preconditions and rows beside the head row
     std::optional<records::Parts> parts;        // the parts row of a multipart version

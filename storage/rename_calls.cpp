@@ -227,6 +227,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::append(ObjectKey key, AppendOptions opt
     replacement.companion = options.companion;
     replacement.version = before;
     // What a new body is, nobody has said yet.
+    replacement.version.clear_holder();
     replacement.version.clear_labels();
     replacement.version.clear_labels_row();
     replacement.version.set_modified_ms(state_->clock.wall_ms());

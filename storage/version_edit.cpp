@@ -187,32 +187,40 @@ Task<Result<HeadFate>> ObjectStore::State::take_away(VersionEdit& edit, BucketRe
   co_return HeadFate::written;
 }
 
-Task<Result<HeadRecordPtr>> ObjectStore::State::rewrite(VersionEdit edit, BucketRecordPtr bucket, std::string key,
-                                                        HeadRecordPtr version, records::Version next) {
-  const bool older = version->older;
-  const std::string row_key =
-      older ? keys::version(bucket->id, key, next.number()) : keys::head(bucket->id, key);
-  std::string value;
-  if (older) {
+Task<Result<ObjectStore::State::Rewritten>> ObjectStore::State::add_rewrite(VersionEdit& edit, BucketRecordPtr bucket,
+                                                                            std::string key, HeadRecordPtr version,
+                                                                            records::Version next) {
+  Rewritten rewritten;
+  rewritten.older = version->older;
+  if (rewritten.older) {
+    rewritten.row = keys::version(bucket->id, key, next.number());
     records::OlderVersion row;
     row.mutable_version()->Swap(&next);
-    value = serialize(row);
+    rewritten.value = serialize(row);
   } else {
+    rewritten.row = keys::head(bucket->id, key);
     records::Head head = version->row;
     head.mutable_current()->Swap(&next);
-    Result<> labelled = co_await change_labels(edit, bucket, key, version, &head);
+    Result<> labelled = co_await change_labels(edit, std::move(bucket), std::move(key), version, &head);
     if (!labelled) co_return labelled.error();
-    value = serialize(head);
+    rewritten.value = serialize(head);
   }
-  edit.transaction.require_revision(row_key, version->revision);
-  edit.transaction.put(row_key, value);
+  edit.transaction.require_revision(rewritten.row, version->revision);
+  edit.transaction.put(rewritten.row, rewritten.value);
+  co_return rewritten;
+}
+
+Task<Result<HeadRecordPtr>> ObjectStore::State::rewrite(VersionEdit edit, BucketRecordPtr bucket, std::string key,
+                                                        HeadRecordPtr version, records::Version next) {
+  auto rewritten = co_await add_rewrite(edit, bucket, key, std::move(version), std::move(next));
+  if (!rewritten) co_return rewritten.error();
   std::optional<RecordCache<HeadRecord>::Write> write;
-  if (!older) write.emplace(heads, row_key);
+  if (!rewritten->older) write.emplace(heads, rewritten->row);
   auto revision = co_await metadata.commit(std::move(edit.transaction));
   settle(bucket->id, edit, revision);
   if (!revision) co_return revision.error();
-  const metadata::Entry entry{row_key, std::move(value), *revision};
-  auto record = older ? decode_older(key, entry) : decode_head(key, entry);
+  const metadata::Entry entry{rewritten->row, std::move(rewritten->value), *revision};
+  auto record = rewritten->older ? decode_older(key, entry) : decode_head(key, entry);
   if (write && record) write->finish(*record);
   co_return record;
 }
