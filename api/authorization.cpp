@@ -360,6 +360,25 @@ Outcome<> Authorizer::check_virtual(const Call& call, Action action, std::string
   return owns || decision.judgement.named_virtual ? done() : Outcome<>(denied());
 }
 
+std::function<bool(const ObjectInfo&)> Authorizer::reader(const Call& call) const {
+  const BucketInfo& bucket = *call.bucket;
+  const Principal* const principal = call.principal();
+  const bool plain = principal != nullptr && !principal->restricted() && principal->session_policy == nullptr;
+  const bool granted = !bucket_setting(bucket, kAclSetting).empty() && ownership_of(bucket) != Ownership::bucket_owner_enforced;
+  if (plain && principal->id == bucket.owner_id && !granted && bucket_setting(bucket, kPolicySetting).empty()) return {};
+  return [this, &call](const ObjectInfo& info) {
+    AccessWish wish;
+    wish.action = Action::get_object;
+    wish.acl = AclOf::object;
+    wish.permission = Permission::read;
+    wish.bucket = call.bucket.get();
+    wish.key = info.key;
+    wish.object = &info;
+    wish.object_known = true;
+    return decide(call, wish).access == Access::allowed;
+  };
+}
+
 bool Authorizer::could_be_allowed(const Call& call, const AccessWish& wish) const {
   const Principal* const principal = call.principal();
   if (principal != nullptr && !principal->restricted() && principal->id == wish.bucket->owner_id) return true;

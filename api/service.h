@@ -131,8 +131,8 @@ class Service {
   Service(storage::ObjectStore& store, storage::Clock& clock, ServiceOptions options);
   ~Service();
 
-  // Reads the users of the metadata store, counts undelivered events and clears what answers a former process kept. Once,
-  // before the first request.
+  // Reads the users of the metadata store, counts undelivered events and clears what answers a former process kept. Once, before
+  // the first request.
   Task<storage::Result<>> start();
 
   Task<Response> handle(const Request& request, HttpBody& body);

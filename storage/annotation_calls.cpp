@@ -56,13 +56,20 @@ std::uint32_t chunks_of(const StoredBody& body) {
   return static_cast<std::uint32_t>((body.extents.size() + kExtentsPerChunk - 1) / kExtentsPerChunk);
 }
 
-// Leaves that were cut come back where there is room again.
-Task<Result<>> restore_leaves(ObjectStore::State& state, labels::Sources& sources, std::string holder) {
+// Leaves that were cut come back where there is room again. `fresh` is the annotation that is being put, whose payload lies
+// nowhere yet; null: none is.
+Task<Result<>> restore_leaves(ObjectStore::State& state, labels::Sources& sources, std::string holder,
+                              const labels::Annotation* fresh) {
   sources.fit();
   std::string last;
   while (const labels::Annotation* const cut = sources.restorable()) {
     if (cut->name == last) break;  // it is in as far as it fits
     last = cut->name;
+    if (fresh != nullptr && last == fresh->name) {
+      sources.put(*fresh);
+      sources.fit();
+      continue;
+    }
     labels::Annotation annotation = *cut;
     auto row = co_await state.load_annotation(holder, annotation);
     if (!row) co_return row.error();
@@ -145,8 +152,8 @@ Task<Result<>> ObjectStore::State::add_annotation(VersionEdit& edit, AnnotatedKe
     row.set_payload(std::move(put.payload));
   }
   edit.transaction.put(row_key, serialize(row));
-  sources->put(std::move(annotation));
-  Result<> restored = co_await restore_leaves(*this, *sources, next.holder());
+  sources->put(annotation);
+  Result<> restored = co_await restore_leaves(*this, *sources, next.holder(), &annotation);
   if (!restored) co_return restored;
   set_sources(edit.transaction, next, *sources);
   co_return success();
@@ -161,7 +168,7 @@ Task<Result<>> ObjectStore::State::take_annotation(VersionEdit& edit, AnnotatedK
   Result<> released = co_await replace_annotation(edit, of, next.holder(), *before);
   if (!released) co_return released;
   sources->remove(name);
-  Result<> restored = co_await restore_leaves(*this, *sources, next.holder());
+  Result<> restored = co_await restore_leaves(*this, *sources, next.holder(), nullptr);
   if (!restored) co_return restored;
   set_sources(edit.transaction, next, *sources);
   co_return success();
@@ -302,8 +309,6 @@ Task<Result<Annotated>> ObjectStore::remove_annotation(ObjectKey key, std::strin
   auto bucket = co_await state_->find_bucket(key.bucket);
   if (!bucket) co_return bucket.error();
   const KeyLocks::Guard guard = co_await state_->locks.lock(keys::head((*bucket)->id, key.key));
-  WriteCondition condition;
-  condition.if_match = removal.if_match;
   for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
     auto version = co_await state_->find_version((*bucket)->id, key.key, version_id);
     if (!version) co_return version.error();
@@ -315,11 +320,13 @@ Task<Result<Annotated>> ObjectStore::remove_annotation(ObjectKey key, std::strin
     if (!sources && sources.error() == Errc::conflict) continue;
     if (!sources) co_return sources.error();
     const labels::Annotation* const before = sources->find(removal.name);
-    allowed = check_annotation(condition, before);
+    allowed = check_annotation(removal.condition, before);
     if (!allowed) co_return allowed.error();
     Annotated result{(*version)->info, {}, {}};
     result.annotation.name = removal.name;
     if (before == nullptr) co_return result;
+    allowed = state_->check_lock(next, removal.bypass_governance);
+    if (!allowed) co_return allowed.error();
     VersionEdit edit;
     const State::AnnotatedKey of{*bucket, key.key};
     Result<> taken = co_await state_->take_annotation(edit, of, next, removal.name);

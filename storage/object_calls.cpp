@@ -47,7 +47,18 @@ Task<Result<ObjectInfoPtr>> ObjectStore::put(ObjectKey key, PutOptions options, 
     state_->add_blob_rows(replacement.extra, *stored, std::string(), replacement.change);
     replacement.blobs.push_back(stored->blob);
   }
-  co_return co_await state_->replace_current(std::move(replacement));
+  if (options.annotations_of == nullptr) co_return co_await state_->replace_current(std::move(replacement));
+  replacement.version.set_holder(random_bytes16());
+  for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
+    State::Replacement copying = replacement;
+    Result<> annotated = co_await state_->copy_annotations(
+        copying.extra, State::opened_record(*options.annotations_of).row.current(), copying.version);
+    if (!annotated) co_return annotated.error();
+    auto info = co_await state_->replace_current(std::move(copying));
+    if (info || info.error() != Errc::conflict) co_return info;
+    // An annotation's blob was moved, or somebody released it.
+  }
+  co_return Errc::conditional_conflict;
 }
 
 Task<Result<ObjectInfoPtr>> ObjectStore::head(ObjectKey key, std::string version_id) {

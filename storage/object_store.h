@@ -29,6 +29,7 @@
 #include "storage/base/result.h"
 #include "storage/base/task.h"
 #include "storage/io/buffer.h"
+#include "storage/label_query.h"
 
 namespace storage {
 
@@ -180,7 +181,10 @@ class CommitCompanion {
   virtual void committed() = 0;
 };
 
+class OpenObject;
+
 struct PutOptions {
+  const OpenObject* annotations_of = nullptr;  // a version whose annotations the new one gets; the caller keeps it open
   Attributes attributes;
   Controls controls;
   WriteCondition condition;
@@ -243,8 +247,9 @@ struct AnnotationPut {
 
 struct AnnotationRemoval {
   std::string name;
-  std::optional<std::string> if_match;  // as above
+  WriteCondition condition;  // as above
   VersionCheck check;
+  bool bypass_governance = false;
 };
 
 struct Annotated {
@@ -327,6 +332,7 @@ struct ListOptions {
   std::string delimiter;           // any string; empty: none
   std::string after;               // list keys > after. A common prefix given here skips all beneath it
   std::uint32_t entries_max = kListEntriesMax;  // keys plus common prefixes, 0..kListEntriesMax
+  bool hide_quarantined = false;   // leave out what an ingest rule has set apart
 };
 
 struct ObjectPage {
@@ -478,6 +484,7 @@ struct ObjectStoreOptions {
   // store. Null: the request pool.
   io::BufferPool* reader_pool = nullptr;
   std::uint32_t inline_body_bytes_max = 1024 * 1024;  // up to here a body goes through group commit
+  std::size_t bitmap_bytes_max = 64 * 1024 * 1024;  // of bitmaps of labels
   std::int64_t completed_upload_kept_ms = 7LL * 24 * 3600 * 1000;  // a finished Complete is remembered
 };
 
@@ -542,11 +549,23 @@ class ObjectStore {
   // Those with `prefix` and name > after, at most `limit` of them.
   Task<Result<AnnotationPage>> list_annotations(ObjectKey key, std::string version_id, std::string prefix,
                                                 std::string after, std::uint32_t limit);
-  // One that is not there is no error, unless if_match is given. precondition_failed.
+  // One that is not there is no error, unless if_match is given. precondition_failed, object_locked.
   Task<Result<Annotated>> remove_annotation(ObjectKey key, std::string version_id, AnnotationRemoval removal);
 
   Task<Result<ObjectPage>> list(std::string bucket, ListOptions options);  // current versions that are no markers
   Task<Result<VersionPage>> list_versions(std::string bucket, VersionListOptions options);
+
+  // --- Queries (label_query.h). Errors: overloaded, too_large (more distinct values of a fact than statistics can hold).
+  // A page of the matches, as list() has them; `plan`, if not null, gets what it took.
+  Task<Result<ObjectPage>> query_page(std::string bucket, LabelQuery query, ListOptions options, std::string* plan);
+  // The store outlives the walk.
+  Task<Result<std::unique_ptr<QueryWalk>>> query_walk(std::string bucket, LabelQuery query);
+  Task<Result<QueryMatches>> query_matches(std::string bucket, LabelQuery query);
+  // Of a label, or a fact of objects, among the matches of `query`.
+  Task<Result<LabelStatistics>> label_statistics(std::string bucket, std::string name, LabelQuery query);
+  // Labels with name > after among `matches`; looks at no more than `limit` names.
+  Task<Result<LabelSummaryPage>> label_summaries(std::string bucket, QueryMatches matches, std::string after,
+                                                 std::uint32_t limit);
 
   // --- Multipart uploads. upload_not_found for an id that never was, was aborted or belongs to another key.
   Task<Result<UploadInfo>> create_upload(ObjectKey key, UploadOptions options);

@@ -12,10 +12,12 @@
 #include "storage/key_locks.h"
 #include "storage/keys.h"
 #include "storage/label_index.h"
+#include "storage/labels/bitmap_cache.h"
 #include "storage/labels/label_sources.h"
 #include "storage/labels/posting_listener.h"
 #include "storage/metadata/metadata_store.h"
 #include "storage/object_store.h"
+#include "storage/query_planner.h"
 #include "storage/record_cache.h"
 #include "storage/records.h"
 #include "storage/sealed_dataset.h"
@@ -102,7 +104,9 @@ struct ObjectStore::State {
   ByteCache byte_cache;
   KeyLocks locks;
   LabelIndex label_index;
-  labels::PostingListener* posting_listener = nullptr;  // null: nobody derives anything
+  labels::BitmapCache bitmaps;
+  labels::PostingListener* posting_listener = &bitmaps;  // null: nobody derives anything
+  QueryPlanner planner;
   upkeep::LiveCounters live_counters;
   std::unique_ptr<upkeep::LiveIndex> live_index;
   TaskGroup readers;  // read-ahead of open readers
@@ -213,6 +217,8 @@ struct ObjectStore::State {
   // find_version(), also of a dataset's bucket: the version as it was sealed.
   Task<Result<HeadRecordPtr>> find_readable(ObjectKey key, std::string version_id);
   Task<Result<EpochOrderPtr>> epoch_order(SealedDatasetPtr dataset, dataset::OrderParameters parameters, SampleJudge judge);
+  // The version behind an OpenObject of this store.
+  static const HeadRecord& opened_record(const OpenObject& object);
 
   // --- Uploads.
   // The upload's row and revision, or upload_not_found.

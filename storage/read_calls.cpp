@@ -136,6 +136,10 @@ Task<Result<>> share_body(ObjectStore::State& state, const std::optional<records
 
 }  // namespace
 
+const HeadRecord& ObjectStore::State::opened_record(const OpenObject& object) {
+  return static_cast<const OpenVersion&>(object).record();
+}
+
 // A copy shares blobs by reference rows; a small inline body is written again, since its one extent is held by the
 // record itself.
 Task<Result<ObjectInfoPtr>> ObjectStore::copy(const OpenObject& source, ObjectKey target, CopyOptions options) {

@@ -223,7 +223,7 @@ Task<Outcome<KeptAnswerPtr>> KeptAnswers::evaluate(const Call& call, VirtualCont
   info->modified_ms = call.clock.wall_ms() / 1000 * 1000;
   info->attributes.content_type = content.content_type;
   taken->info = std::move(info);
-  taken->headers = std::move(content.headers);
+  taken->headers = std::move(content.headers) + content.text->headers();
   std::vector<std::string> spooled;
   KeptAnswerPtr answer = std::make_shared<const KeptAnswer>(std::move(*taken));
   answer = state_->keep(name_of(call), std::move(answer), spooled);

@@ -3,6 +3,7 @@
 
 #include "api/ascii.h"
 #include "api/dataset.h"
+#include "api/virtual/answers.h"
 #include "api/virtual/virtual_object.h"
 
 namespace api {
@@ -11,15 +12,21 @@ namespace {
 // A row a line, ascending by pattern.
 // clang-format off
 constexpr VirtualRow kRows[] = {
+    {.pattern = "agreement/", .read = read_agreement},
     {.pattern = "batches/", .read = read_batch, .list = list_batches},
+    {.pattern = "count/", .read = read_count},
     {.pattern = "datasets/", .read = read_dataset, .write = write_dataset, .remove = remove_dataset, .list = list_dataset_keys},
     {.pattern = "diff/", .read = read_diff},
+    {.pattern = "drift/", .read = read_drift},
+    {.pattern = "labels", .read = read_labels},
     {.pattern = "manifest.csv", .read = read_csv_manifest, .list = list_csv_manifest},
     {.pattern = "manifest.jsonl", .read = read_json_manifest, .list = list_json_manifest},
     {.pattern = "order/", .read = read_order},
+    {.pattern = "query/", .read = read_query},
     {.pattern = "seen/", .read = read_seen},
     {.pattern = "shards/", .read = read_shard, .list = list_shards},
-    {.pattern = "version", .read = nullptr},
+    {.pattern = "stats/", .read = read_stats},
+    {.pattern = "unlabelled/", .read = read_unlabelled},
 };
 // clang-format on
 static_assert(std::is_sorted(std::begin(kRows), std::end(kRows),
@@ -83,11 +90,18 @@ std::optional<VirtualPlace> find_virtual(std::string_view key) {
   std::optional<VirtualPlace> found;
   for (const VirtualRow& row : kRows) {
     if (row.pattern == key && !row.pattern.ends_with('/')) return VirtualPlace{&row, {}};
-    if (row.pattern.ends_with('/') && key.size() > row.pattern.size() && key.starts_with(row.pattern)) {
+    if (row.pattern.ends_with('/') && key.starts_with(row.pattern)) {
       found = VirtualPlace{&row, key.substr(row.pattern.size())};
     }
   }
   return found;
+}
+
+Outcome<> check_rest(const VirtualPlace& place) {
+  if (!place.rest.empty() || !place.row->pattern.ends_with('/')) return done();
+  std::string message = "Expected more behind ";
+  message.append(kVirtualPrefix).append(place.row->pattern);
+  return invalid_argument("key", "", std::move(message));
 }
 
 Task<Outcome<storage::ObjectPage>> list_virtual(Call& call, storage::ListOptions options) {

@@ -34,6 +34,8 @@ class AnswerText {
   // Appends the next piece to `to`, about kAnswerPieceBytes, and says whether there may be more. Not called again after
   // false or a failure.
   virtual Task<Outcome<bool>> more(std::string& to) = 0;
+  // After the end: further header lines of the answer, each "Name: value\r\n".
+  virtual std::string headers() const { return {}; }
 };
 
 // A text that is there already.
@@ -69,7 +71,7 @@ using VirtualList = Task<Outcome<std::vector<storage::ObjectInfoPtr>>> (*)(Call&
                                                                            std::uint32_t limit);
 
 struct VirtualRow {
-  std::string_view pattern;  // behind kVirtualPrefix. One that ends in '/' takes a rest of at least one byte
+  std::string_view pattern;  // behind kVirtualPrefix. One that ends in '/' takes a rest of at least one byte, else InvalidArgument
   VirtualRead read = nullptr;      // null: 404
   VirtualWrite write = nullptr;    // null: 405
   VirtualRemove remove = nullptr;  // null: 405
@@ -85,6 +87,8 @@ struct VirtualPlace {
 };
 // nullopt: no virtual object has such a key.
 std::optional<VirtualPlace> find_virtual(std::string_view key);
+// Errors: InvalidArgument where the pattern wants a rest and there is none.
+Outcome<> check_rest(const VirtualPlace& place);
 
 // One page of the virtual objects of a bucket, for a prefix that begins with kVirtualPrefix.
 Task<Outcome<storage::ObjectPage>> list_virtual(Call& call, storage::ListOptions options);

@@ -31,6 +31,7 @@ Outcome<VirtualPlace> writable(const Call& call) {
   const auto place = find_virtual(call.target.key);
   if (!place) return unknown_key(call.target.key);
   if (place->row->write == nullptr) return read_only(call.request.method);
+  if (auto rest = check_rest(*place); !rest) return rest.error();
   return *place;
 }
 
@@ -156,6 +157,7 @@ Task<Outcome<>> remove_virtual(Call& call, std::string key) {
   const auto place = find_virtual(key);
   if (!place) co_return unknown_key(key);
   if (place->row->remove == nullptr) co_return read_only("DELETE");
+  if (auto rest = check_rest(*place); !rest) co_return rest.error();
   co_return co_await place->row->remove(call, std::string(place->rest));
 }
 

@@ -70,3 +70,24 @@ def test_buckets_and_purge(rclone):
     rclone("rcat", f"G:{name}/d/x", input=b"1")
     rclone("purge", f"G:{name}")
     assert f"{name}/" not in rclone("lsf", "G:")
+
+
+def test_commands_of_rclone_test(rclone, bucket, tmp_path):
+    """What rclone's own tests find out about a remote: which characters, lengths and ways to write it can take."""
+    report = tmp_path / "report.json"
+    rclone("test", "info", "--check-normalization", "--check-control", "--check-length", "--check-streaming", "--write-json",
+           report, f"G:{bucket}/info")
+    found = json.loads(report.read_text())
+    assert found["CanWriteUnnormalized"] and found["CanReadUnnormalized"] and found["CanStream"]
+    assert not found["CanReadRenormalized"], "a key is its bytes"
+    assert found["MaxFileLength"] == 1024 - len("info/")
+    for character, what in found["ControlCharacters"].items():
+        assert what["WriteError"] == what["GetError"] == {}, (character, what)
+        # rclone shows control characters by pictures of them.
+        shown = "renamed" if len(character) == 1 and (character < " " or character == "\x7f") else "present"
+        assert set(what["InList"].values()) == {shown}, (character, what)
+    rclone("test", "makefiles", "--files", 60, "--files-per-directory", 10, "--seed", 1, tmp_path / "made")
+    rclone("copy", tmp_path / "made", f"G:{bucket}/made")
+    rclone("check", "--download", tmp_path / "made", f"G:{bucket}/made")
+    rclone("test", "memory", f"G:{bucket}/made")
+    rclone("test", "histogram", f"G:{bucket}/made")
