@@ -289,6 +289,12 @@ Outcome<storage::SampleJudge> judge_of_query(std::string_view query) {
   return judge;
 }
 
+SampleVerdict SealedReader::operator()(const storage::ObjectInfo& version, const storage::labels::LabelSet& labels) const {
+  if (judge(version, labels) != SampleVerdict::take) return SampleVerdict::leave;
+  const bool readable = call->authorizer.check_source(*call, *call->bucket, version.key, false, version).has_value();
+  return readable ? SampleVerdict::take : SampleVerdict::leave;
+}
+
 Task<Outcome<VirtualContent>> read_dataset(Call& call, std::string rest) {
   if (!call.bucket->dataset_bucket.empty()) co_return S3Error::no_such_key;
   const auto info = co_await call.store.dataset(call.target.bucket, rest);

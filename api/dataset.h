@@ -38,6 +38,13 @@ Task<Outcome<VirtualContent>> read_order(Call& call, std::string rest);
 // Errors: InvalidArgument with the column.
 Outcome<storage::SampleJudge> judge_of_query(std::string_view query);
 
+// Of the samples that a judge takes, those that the caller may read. The call outlives it.
+struct SealedReader {
+  const Call* call;
+  storage::SampleJudge judge;
+  storage::SampleVerdict operator()(const storage::ObjectInfo& version, const storage::labels::LabelSet& labels) const;
+};
+
 // The dataset behind the call's bucket. Errors: NoSuchKey where that is no dataset.
 Task<Outcome<storage::SealedDatasetPtr>> dataset_of(Call& call);
 

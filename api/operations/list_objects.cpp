@@ -1,6 +1,7 @@
 // ListObjects, ListObjectsV2. One page is one walk of the store's map.
 #include "api/access/bucket_access.h"
 #include "api/ascii.h"
+#include "api/dataset.h"
 #include "api/checksum.h"
 #include "api/encoding.h"
 #include "api/http_date.h"
@@ -78,9 +79,26 @@ void write_prefixes(XmlWriter& xml, const ListEncoder& encoder, const storage::O
   }
 }
 
+// A query of a dataset's bucket asks the sealed labels.
+Task<Outcome<storage::ObjectPage>> list_sealed_matches(Call& call, storage::ListOptions options) {
+  const std::string text(call.target.parameter("query").value_or(""));
+  auto judge = judge_of_query(text);
+  if (text.empty()) judge = invalid_argument("query", "", "The query is empty: expected a term at column 1");
+  if (!judge) co_return judge.error();
+  auto dataset = co_await dataset_of(call);
+  if (!dataset) co_return dataset.error();
+  const SealedReader reader{&call, *judge};
+  auto page = co_await (*dataset)->list(std::move(options), reader);
+  if (!page) co_return page.error();
+  co_return std::move(*page);
+}
+
 // The page that a listing is about: of objects, of those that a query finds, or of virtual objects. `headers` gets what goes
 // with it.
 Task<Outcome<storage::ObjectPage>> find_page(Call& call, storage::ListOptions options, std::string& headers) {
+  if (!call.bucket->dataset_bucket.empty() && call.target.has("query")) {
+    co_return co_await list_sealed_matches(call, std::move(options));
+  }
   if (const auto text = call.target.parameter("query")) {
     auto query = parse_label_query(call, *text);
     if (!query) co_return query.error();

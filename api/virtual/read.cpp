@@ -108,6 +108,7 @@ Task<Outcome<std::optional<Response>>> answer_kept(Call& call, KeptAnswerPtr kep
 Task<Outcome<Response>> get_virtual(Call& call) {
   const auto place = find_virtual(call.target.key);
   if (!place || place->row->read == nullptr) co_return S3Error::no_such_key;
+  if (place->row->sealed == call.bucket->dataset_bucket.empty()) co_return S3Error::no_such_key;
   if (auto rest = check_rest(*place); !rest) co_return rest.error();
   const auto version = version_parameter(call);
   if (!version) co_return version.error();

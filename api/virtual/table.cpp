@@ -13,18 +13,18 @@ namespace {
 // clang-format off
 constexpr VirtualRow kRows[] = {
     {.pattern = "agreement/", .read = read_agreement},
-    {.pattern = "batches/", .read = read_batch, .list = list_batches},
+    {.pattern = "batches/", .read = read_batch, .list = list_batches, .sealed = true},
     {.pattern = "count/", .read = read_count},
     {.pattern = "datasets/", .read = read_dataset, .write = write_dataset, .remove = remove_dataset, .list = list_dataset_keys},
     {.pattern = "diff/", .read = read_diff},
     {.pattern = "drift/", .read = read_drift},
     {.pattern = "labels", .read = read_labels},
-    {.pattern = "manifest.csv", .read = read_csv_manifest, .list = list_csv_manifest},
-    {.pattern = "manifest.jsonl", .read = read_json_manifest, .list = list_json_manifest},
-    {.pattern = "order/", .read = read_order},
+    {.pattern = "manifest.csv", .read = read_csv_manifest, .list = list_csv_manifest, .sealed = true},
+    {.pattern = "manifest.jsonl", .read = read_json_manifest, .list = list_json_manifest, .sealed = true},
+    {.pattern = "order/", .read = read_order, .sealed = true},
     {.pattern = "query/", .read = read_query},
     {.pattern = "seen/", .read = read_seen},
-    {.pattern = "shards/", .read = read_shard, .list = list_shards},
+    {.pattern = "shards/", .read = read_shard, .list = list_shards, .sealed = true},
     {.pattern = "stats/", .read = read_stats},
     {.pattern = "unlabelled/", .read = read_unlabelled},
 };
@@ -108,7 +108,7 @@ Task<Outcome<storage::ObjectPage>> list_virtual(Call& call, storage::ListOptions
   VirtualPage page(options);
   if (options.entries_max == 0) co_return page.take();
   for (const VirtualRow& row : kRows) {
-    if (row.list == nullptr || !may_match(row, options)) continue;
+    if (row.list == nullptr || row.sealed == call.bucket->dataset_bucket.empty() || !may_match(row, options)) continue;
     std::string after = options.after;
     while (true) {
       auto entries = co_await row.list(call, after, kEntriesPerStep);

@@ -76,6 +76,7 @@ struct VirtualRow {
   VirtualWrite write = nullptr;    // null: 405
   VirtualRemove remove = nullptr;  // null: 405
   VirtualList list = nullptr;      // null: shows in no listing
+  bool sealed = false;             // in the buckets of datasets, and there alone; else there not
 };
 
 // The table, ascending by pattern.

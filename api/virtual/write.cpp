@@ -29,6 +29,7 @@ Failure read_only(std::string_view method) {
 
 Outcome<VirtualPlace> writable(const Call& call) {
   const auto place = find_virtual(call.target.key);
+  if (!call.bucket->dataset_bucket.empty()) return read_only(call.request.method);
   if (!place) return unknown_key(call.target.key);
   if (place->row->write == nullptr) return read_only(call.request.method);
   if (auto rest = check_rest(*place); !rest) return rest.error();

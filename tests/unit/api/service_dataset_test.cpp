@@ -147,6 +147,11 @@ TEST_F(DatasetServiceTest, TheBucketOfADatasetIsReadOnly) {
   EXPECT_EQ(v1.count("<Key>"), 25u);
   const Reply v2 = call("GET", "/d.bkt?list-type=2&delimiter=/&max-keys=1");
   EXPECT_EQ(v2.element("IsTruncated"), "true");
+  EXPECT_EQ(call("GET", "/d.bkt?list-type=2&query=class%20%3D%20'cat'").count("<Key>"), 6u);
+  EXPECT_EQ(call("GET", "/d.bkt?list-type=2&query=class%20%3D%20'cat'&prefix=img/&max-keys=2").count("<Key>"), 2u);
+  EXPECT_EQ(call("GET", "/d.bkt?list-type=2&query=").code(), "InvalidArgument");
+  EXPECT_EQ(call("GET", "/d.bkt?query=EXISTS%20class").code(), "InvalidArgument");
+  EXPECT_EQ(call("GET", "/d.bkt/.granary/count/EXISTS%20class").code(), "NoSuchKey");
   const Reply got = call("GET", "/d.bkt/img/100.jpg");
   EXPECT_EQ(got.body, "bytes of img/100.jpg");
   EXPECT_EQ(call("GET", "/d.bkt/img/101.jpg").body, "bytes of img/101.jpg");
