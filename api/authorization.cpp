@@ -405,6 +405,16 @@ Outcome<> Authorizer::authorize_cached(Call& call, const BucketInfo& bucket, con
   return check(call, wish);
 }
 
+bool Authorizer::may_read(const Call& call, const BucketInfo& bucket) const {
+  if (may_list(call, bucket)) return true;
+  AccessWish wish;
+  wish.action = Action::get_object;
+  wish.bucket = &bucket;
+  wish.key = call.target.key;
+  wish.object_known = true;
+  return !call.target.key.empty() && decide(call, wish).access == Access::allowed;
+}
+
 bool Authorizer::owns_outright(const Call& call, const BucketInfo& bucket) const {
   const Principal* const principal = call.principal();
   return principal != nullptr && !principal->restricted() && principal->session_policy == nullptr &&

@@ -50,6 +50,9 @@ class Authorizer {
   // The same for a GET of an object that was found in memory, without a suspension.
   Outcome<> authorize_cached(Call& call, const storage::BucketInfo& bucket, const storage::ObjectInfo& info) const;
 
+  // Whether the caller may list the bucket, or read the call's key there.
+  bool may_read(const Call& call, const storage::BucketInfo& bucket) const;
+
   // Whether everything in a bucket is the caller's own, whatever it is, so that nothing need be asked of single objects that
   // have neither another owner nor an access control list.
   bool owns_outright(const Call& call, const storage::BucketInfo& bucket) const;

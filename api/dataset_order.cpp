@@ -161,6 +161,7 @@ Task<Outcome<std::vector<storage::ObjectInfoPtr>>> list_tars(Call& call, std::st
     info->key = key;
     entries.push_back(std::move(info));
   }
+  if (number < tars && samples >= kSamplesListedMax && !entries.empty() && entries.size() < limit) entries.push_back(nullptr);
   co_return entries;
 }
 

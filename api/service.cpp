@@ -215,6 +215,11 @@ Task<Outcome<>> Service::State::enter_bucket(Call& call) {
   call.bucket = std::move(*bucket);
   if (!pays(call)) co_return Failure(S3Error::access_denied).with_header("x-amz-bucket-region", options.region);
   if (reads_for_benchmark(call)) co_return done();
+  const bool reads = call.request.method == "GET" || call.request.method == "HEAD";
+  if (!call.bucket->dataset_bucket.empty() && !reads) {
+    if (!authorizer.may_read(call, *call.bucket)) co_return S3Error::access_denied;
+    co_return Failure(S3Error::method_not_allowed).with("Method", call.request.method).with_header("Allow", "GET, HEAD");
+  }
   co_return co_await authorizer.authorize(call);
 }
 

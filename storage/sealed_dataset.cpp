@@ -67,7 +67,11 @@ Task<Result<BucketInfoPtr>> OpenDataset::bucket() {
   bucket->location = from.location;
   bucket->created_ms = info_.sealed_ms;
   bucket->dataset_bucket = info_.bucket;
-  bucket->id = from.id;
+  // Another id than B's, whose settings are others: caches of settings go by it. Ids of buckets never come so far.
+  bucket->id = std::uint64_t{1} << 63;
+  for (std::size_t i = 0; i < 7 && i < info_.id.size(); ++i) {
+    bucket->id |= std::uint64_t{static_cast<unsigned char>(info_.id[i])} << 8 * i;
+  }
   bucket->revision = from.revision;
   // Who may read, and nothing else of B's configuration.
   for (const char* const name : {"policy", "acl", "ownership", "public-access-block"}) {

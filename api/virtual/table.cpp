@@ -66,6 +66,12 @@ class VirtualPage {
     return true;
   }
 
+  // Ends the page before it is full.
+  void cut() {
+    page_.truncated = !last_.empty();
+    page_.next_after = last_;
+  }
+
   storage::ObjectPage take() { return std::move(page_); }
 
  private:
@@ -113,10 +119,16 @@ Task<Outcome<storage::ObjectPage>> list_virtual(Call& call, storage::ListOptions
     while (true) {
       auto entries = co_await row.list(call, after, kEntriesPerStep);
       if (!entries) co_return entries.error();
+      const bool cut = !entries->empty() && entries->back() == nullptr;
+      if (cut) entries->pop_back();
       const bool last = entries->size() < kEntriesPerStep;
       if (!last) after = entries->back()->key;
       for (storage::ObjectInfoPtr& entry : *entries) {
         if (!page.add(std::move(entry))) co_return page.take();
+      }
+      if (cut) {
+        page.cut();
+        co_return page.take();
       }
       if (last) break;
     }

@@ -66,7 +66,7 @@ using VirtualWrite = Task<Outcome<>> (*)(Call& call, std::string rest, storage::
 // An absent one is no error, as with objects. `rest` alone says what: the call may be a DeleteObjects.
 using VirtualRemove = Task<Outcome<>> (*)(Call& call, std::string rest);
 // Entries for listings: at most `limit` whose keys are > after, ascending by key; of `info` the key, size, etag and time. Size
-// and ETag are exactly what a GET gives.
+// and ETag are exactly what a GET gives. A null at the end, behind one entry at least: there is more, but not on this page.
 using VirtualList = Task<Outcome<std::vector<storage::ObjectInfoPtr>>> (*)(Call& call, std::string after,
                                                                            std::uint32_t limit);
 

@@ -2,6 +2,9 @@
 
 import io
 import json
+import pathlib
+import subprocess
+import sys
 import tarfile
 
 import boto3
@@ -157,3 +160,14 @@ def test_a_bucket_with_datasets_cannot_be_deleted(s3, bucket, images):
     with pytest.raises(ClientError) as raised:
         s3.head_bucket(Bucket=f"kept.{bucket}")
     assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+
+
+def test_ground_truth_from_one_end_to_the_other(s3, endpoint, bucket):
+    """The tour of the README, as a program of its own."""
+    program = pathlib.Path(__file__).with_name("ground_truth.py")
+    done = subprocess.run([sys.executable, str(program), endpoint.url, bucket], env=endpoint.environment(), capture_output=True,
+                          text=True, timeout=180)
+    for entry in s3.list_objects_v2(Bucket=bucket, Prefix=".granary/datasets/").get("Contents", []):
+        s3.delete_object(Bucket=bucket, Key=entry["Key"])
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "all steps hold" in done.stdout

@@ -417,12 +417,13 @@ TEST_F(DatasetServiceTest, PoliciesGovernDatasets) {
   EXPECT_EQ(call_as(alt_user(), get).status, 200u);
   EXPECT_EQ(call_as(alt_user(), TestRequest("GET", "/d-train.bkt/.granary/shards/seed=1/000000.tar")).status, 200u);
   EXPECT_EQ(call_as(alt_user(), TestRequest("GET", "/d-test.bkt/.granary/manifest.csv")).status, 200u);
-  EXPECT_EQ(call_as(alt_user(), TestRequest("PUT", "/d-test.bkt/x", "x")).status, 403u);
+  EXPECT_EQ(call_as(alt_user(), TestRequest("PUT", "/d-test.bkt/x", "x")).status, 405u);
   // The test split is closed by name.
   ASSERT_EQ(call("PUT", "/bkt?policy", allow + R"(,{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":
     ["arn:aws:s3:::d-test.bkt","arn:aws:s3:::d-test.bkt/*"]}]})").status, 204u);
   EXPECT_EQ(call_as(alt_user(), TestRequest("GET", "/d-test.bkt?list-type=2")).status, 403u);
   EXPECT_EQ(call_as(alt_user(), TestRequest("GET", "/d-test.bkt/.granary/manifest.csv")).status, 403u);
+  EXPECT_EQ(call_as(alt_user(), TestRequest("PUT", "/d-test.bkt/x", "x")).status, 403u);
   EXPECT_EQ(call_as(alt_user(), get).status, 200u);
   // One sample that is closed closes the tar.
   ASSERT_EQ(call("PUT", "/bkt?policy", allow + R"(,{"Effect":"Deny","NotPrincipal":{"AWS":"nobody"},"Action":"s3:GetObject","Resource":
