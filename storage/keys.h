@@ -62,6 +62,18 @@ std::string annotation(std::string_view holder, std::string_view name, std::uint
 std::string annotations_prefix(std::string_view holder);
 std::string label_sources(std::string_view holder);
 
+// Labels that wait for their object.
+std::string pending_label(BucketId bucket, std::string_view key, std::string_view name);
+std::string pending_labels_prefix(BucketId bucket);
+std::string pending_labels_of(BucketId bucket, std::string_view key);
+std::string pending_lines(BucketId bucket);  // counters
+std::string pending_bytes(BucketId bucket);
+struct PendingKey {
+  std::string key;
+  std::string name;
+};
+std::optional<PendingKey> pending_parts_of(std::string_view row);
+
 std::string blob_chunk(const segment::BlobId& blob, std::uint32_t chunk);
 std::string blob_chunk_prefix(const segment::BlobId& blob);
 std::string blob_chunks_prefix();  // of all blobs

@@ -165,6 +165,10 @@ Task<Result<ObjectInfoPtr>> ObjectStore::State::replace_current(Replacement repl
     edit.change = replacement.change;
     records::Head head;
     *head.mutable_current() = replacement.version;
+    if (replacement.rules) {
+      Result<> judged = co_await set_rules(edit, *head.mutable_current(), replacement.rules);
+      if (!judged) co_return judged.error();
+    }
     Result<> placed = co_await supersede(edit, replacement.bucket, replacement.key, current, head, kept);
     if (!placed && placed.error() != Errc::conflict) co_return placed.error();
     if (placed) add_body_rows(edit, replacement, row_key, head.current());
