@@ -104,6 +104,7 @@ std::string escaped(std::string_view text) {
 
 std::string format_version() { return typed(kMeta) + "format"; }
 std::string next_bucket_id() { return typed(kMeta) + "next_bucket_id"; }
+std::string labels_indexed() { return typed(kMeta) + "labels_indexed"; }
 std::string segment_highest() { return typed(kMeta) + "segment_highest"; }
 
 std::string bucket(std::string_view name) {
@@ -157,6 +158,11 @@ std::string head(BucketId bucket, std::string_view key) {
 
 std::string head_prefix(BucketId bucket, std::string_view key_prefix) {
   return numbered(kHead, bucket) + escaped(key_prefix);
+}
+
+std::optional<BucketId> head_bucket(std::string_view key) {
+  if (!take_type(key, kHead)) return std::nullopt;
+  return take_u64(key);
 }
 
 std::optional<std::string> head_object(std::string_view key) {

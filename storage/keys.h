@@ -20,6 +20,7 @@ std::string escaped(std::string_view text);
 
 std::string format_version();
 std::string next_bucket_id();
+std::string labels_indexed();  // there once every head that needs an ordinal has one
 
 std::string bucket(std::string_view name);
 std::string bucket_prefix(std::string_view name_prefix);
@@ -33,6 +34,7 @@ std::optional<BucketId> dead_bucket_id(std::string_view key);
 std::string head(BucketId bucket, std::string_view key);
 std::string heads_prefix();  // all heads of all buckets
 bool is_head(std::string_view key);
+std::optional<BucketId> head_bucket(std::string_view key);
 std::string head_prefix(BucketId bucket, std::string_view key_prefix);
 std::optional<std::string> head_object(std::string_view key);  // the object's key
 std::string parts(BucketId bucket, std::string_view key, std::uint64_t version_number);

@@ -48,6 +48,7 @@ Task<Result<>> ObjectStore::recover() {
   } else if (format.error() == Errc::not_found) {
     metadata::Transaction transaction;
     transaction.put(keys::format_version(), metadata::counter_bytes(kRecordFormat));
+    transaction.put(keys::labels_indexed(), std::string());
     auto revision = co_await state_->metadata.commit(std::move(transaction));
     if (!revision) co_return revision.error();
   } else {
@@ -62,7 +63,7 @@ Task<Result<>> ObjectStore::recover() {
     Result<> buried = co_await state_->bury_bucket(*bucket);
     if (!buried) co_return buried.error();
   }
-  co_return success();
+  co_return co_await state_->index_old_heads();
 }
 
 Task<> ObjectStore::stop() { co_await state_->readers.join(); }

@@ -142,6 +142,9 @@ struct ObjectStore::State {
   // row of the index yet) to head.current() (`after` null: the key goes). Gives the key its ordinal.
   Task<Result<>> change_labels(VersionEdit& edit, BucketRecordPtr bucket, std::string key, HeadRecordPtr before,
                                records::Head* after);
+  // Makes the index of a store that was written before there was one: at the start, before any call. Once done it is never
+  // looked for again.
+  Task<Result<>> index_old_heads();
   // A version's annotations and sources, when it goes for good.
   Task<Result<>> release_labels(VersionEdit& edit, records::Version version);
   // One annotation's payload.

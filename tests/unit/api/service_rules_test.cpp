@@ -31,7 +31,7 @@ TEST_F(RulesTest, BadOnesLeaveThoseThatStand) {
        {R"({"name":"a","key":"("})", R"({"name":"a","key":"x","labels":{"c":"${d}"}})", R"({"name":"a"})", R"({"key":"x"})",
         R"({"name":"a","key":"x","labels":{"rule.x":"1"}})", R"({"name":"a","key":"x","labels":{"meta.x":"1"}})",
         R"({"name":"a","key":"x","check":["nonsense"]})", R"({"name":"a","key":"x","on_failure":"explode"})",
-        R"({"name":"a","key":"x","other":1})", R"({"name":"a","key":"(?=x)"})", R"(7)", R"({"name":"a","key":"x","labels":{"c":1}})"}) {
+        R"({"name":"a","key":"x","other":1})", R"x({"name":"a","key":"(?=x)"})x", R"(7)", R"({"name":"a","key":"x","labels":{"c":1}})"}) {
     EXPECT_EQ(set_rules(bad).status, 400u) << bad;
   }
   EXPECT_EQ(call("PUT", "/bkt/.granary/rules", "[]").status, 400u);
