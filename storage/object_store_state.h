@@ -21,6 +21,7 @@
 #include "storage/record_cache.h"
 #include "storage/records.h"
 #include "storage/segment/segment_store.h"
+#include "storage/sorted_matches.h"
 #include "storage/upkeep/live_counters.h"
 #include "storage/upkeep/live_index.h"
 
@@ -81,6 +82,7 @@ struct ObjectStore::State {
   labels::BitmapCache bitmaps;
   labels::PostingListener* posting_listener = &bitmaps;  // null: nobody derives anything
   QueryPlanner planner;
+  SortedMatches sorted;
   std::function<bool(const std::string& encryption)> refuses_annotations;  // empty: nothing does
   upkeep::LiveCounters live_counters;
   std::unique_ptr<upkeep::LiveIndex> live_index;
