@@ -106,6 +106,18 @@ Task<> keep_lifecycle(api::Service& service, std::uint32_t scan_seconds) {
   }
 }
 
+// Goes on with streams of labels, until it is cancelled.
+Task<> keep_label_streams(api::Service& service) {
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  const asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
+  while (cancellation.cancelled() == asio::cancellation_type::none) {
+    timer.expires_after(std::chrono::seconds(1));
+    auto [error] = co_await timer.async_wait(asio::as_tuple(storage::use_task));
+    if (error) co_return;
+    co_await service.run_label_streams();
+  }
+}
+
 // Writes access logs from time to time, and a last time when it is cancelled.
 Task<> keep_access_logs(api::Service& service, std::uint32_t seconds) {
   asio::steady_timer timer(co_await asio::this_coro::executor);
@@ -179,6 +191,7 @@ class Process {
   std::unique_ptr<AdminServer> admin_;
   std::vector<std::unique_ptr<CoreThread>> cores_;
   storage::TaskGroup lifecycle_;
+  storage::TaskGroup label_streams_;
   storage::TaskGroup access_logs_;
 };
 
@@ -280,6 +293,7 @@ bool Process::start(std::string& why) {
   options.users = config_.users;
   options.encryption = config_.encryption;
   options.lifecycle = config_.lifecycle;
+  options.answers.answer_bytes_max = config_.answer_bytes_max;
   options.notifications = config_.notifications;
   options.storage_classes = config_.storage_classes;
   options.website_domains = config_.website_domains;
@@ -307,6 +321,7 @@ bool Process::start(std::string& why) {
   }
   store_->attach(cores_.front()->core.executor);
   lifecycle_.spawn(cores_.front()->core.executor, keep_lifecycle(*service_, config_.lifecycle.scan_seconds));
+  label_streams_.spawn(cores_.front()->core.executor, keep_label_streams(*service_));
   access_logs_.spawn(cores_.front()->core.executor, keep_access_logs(*service_, config_.access_log_seconds));
   access_logs_.spawn(cores_.front()->core.executor, keep_datasets(*service_, store_->objects()));
   storage::log_info("ready", {{"listen", config_.listen},
@@ -363,6 +378,7 @@ void Process::stop() {
   s3_->stop();
   admin_service_->stop();
   start_on(*cores_.front(), end_group(lifecycle_)).get();
+  start_on(*cores_.front(), end_group(label_streams_)).get();
   on_all_cores(begin_stop);
   on_all_cores([limit](CoreThread& core) { return drain(core, limit); });
   on_all_cores(close_listeners);

@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include "storage/base/log.h"
 #include "storage/dataset_shelf.h"
 #include "storage/live_index.h"
 #include "storage/object_store_state.h"
@@ -50,6 +51,7 @@ Task<Result<>> ObjectStore::recover() {
   } else if (format.error() == Errc::not_found) {
     metadata::Transaction transaction;
     transaction.put(keys::format_version(), metadata::counter_bytes(kRecordFormat));
+    transaction.put(keys::labels_indexed(), std::string());
     auto revision = co_await state_->metadata.commit(std::move(transaction));
     if (!revision) co_return revision.error();
   } else {
@@ -64,7 +66,12 @@ Task<Result<>> ObjectStore::recover() {
     Result<> buried = co_await state_->bury_bucket(*bucket);
     if (!buried) co_return buried.error();
   }
-  co_return co_await end_dead_seals(*state_);
+  // A store that takes no writes now must serve reads all the same: the next start tries again.
+  const Result<> indexed = co_await state_->index_old_heads();
+  if (!indexed) log_warn("labels_not_indexed", {{"why", indexed.error().message()}});
+  const Result<> ended = co_await end_dead_seals(*state_);
+  if (!ended) log_warn("dead_seals_not_ended", {{"why", ended.error().message()}});
+  co_return success();
 }
 
 Task<> ObjectStore::stop() { co_await state_->readers.join(); }
@@ -167,6 +174,10 @@ Task<Result<ObjectInfoPtr>> ObjectStore::State::replace_current(Replacement repl
     edit.change = replacement.change;
     records::Head head;
     *head.mutable_current() = replacement.version;
+    if (replacement.rules) {
+      Result<> judged = co_await set_rules(edit, *head.mutable_current(), replacement.rules);
+      if (!judged) co_return judged.error();
+    }
     Result<> placed = co_await supersede(edit, replacement.bucket, replacement.key, current, head, kept);
     if (!placed && placed.error() != Errc::conflict) co_return placed.error();
     if (placed) add_body_rows(edit, replacement, row_key, head.current());

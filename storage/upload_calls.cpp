@@ -269,6 +269,8 @@ Task<Result<>> ObjectStore::State::bury_bucket(keys::BucketId bucket) {
   }
   Result<> kept = co_await bury_kept(*this, bucket);
   if (!kept) co_return kept;
+  Result<> dropped = co_await drop_pending(bucket, std::nullopt);
+  if (!dropped) co_return dropped;
   for (std::string prefix : label_row_prefixes(bucket)) {
     while (true) {
       auto rows = co_await metadata.scan(metadata::prefix_range(prefix), 1000);
