@@ -265,6 +265,7 @@ struct ObjectStore::State {
     std::string key;
     records::Version version;                   // with a holder only if rows stand under it already
     WriteCondition condition;
+    RuleJudge rules;                            // may be empty
     metadata::Transaction extra;                // preconditions and rows beside the head row
     std::optional<records::Parts> parts;        // the parts row of a multipart version
     // A row that remembers the version as it was made.
