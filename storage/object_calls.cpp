@@ -77,6 +77,7 @@ std::string add_changed(metadata::Transaction& transaction, const std::string& r
   records::Head head = version.row;
   encode_tags(next.tags, *head.mutable_current()->mutable_attributes());
   *head.mutable_current()->mutable_controls() = encode(next.controls);
+  head.mutable_current()->mutable_attributes()->set_storage_class(next.storage_class);
   if (companion != nullptr) {
     add_companion_rows(companion, object_info(version.info->key, head.current()), transaction);
   }
@@ -106,7 +107,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::change(ObjectKey key, std::string versi
     if (!version) co_return version.error();
     const ObjectInfo& info = *(*version)->info;
     if (info.delete_marker) co_return Errc::not_found;
-    Changeable next{info.attributes.tags, info.controls};
+    Changeable next{info.attributes.tags, info.controls, info.attributes.storage_class};
     Result<> changed = change(info, next);
     if (!changed) co_return changed.error();
     const bool older = (*version)->older;
