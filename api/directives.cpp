@@ -44,6 +44,8 @@ constexpr auto kKnown = std::to_array<std::string_view>({
     "x-amz-metadata-directive",
     "x-amz-mfa",
     "x-amz-mp-object-size",
+    "x-amz-object-annotation-directive",
+    "x-amz-object-if-match",
     "x-amz-object-lock-legal-hold",
     "x-amz-object-lock-mode",
     "x-amz-object-lock-retain-until-date",

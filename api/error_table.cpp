@@ -17,6 +17,10 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
      "The bucket does not allow ACLs"},
     {access_denied, "AccessDenied", 403, "Access Denied"},
     {access_forbidden, "AccessForbidden", 403, "CORSResponse: CORS is not enabled for this bucket."},
+    {annotation_limit_exceeded, "AnnotationLimitExceeded", 400,
+     "The object has reached the maximum number of annotations."},
+    {annotation_name_too_long, "AnnotationNameTooLong", 400,
+     "The annotation name that you provided exceeds the maximum length of 512 bytes."},
     {authorization_header_malformed, "AuthorizationHeaderMalformed", 400,
      "The authorization header that you provided is not valid."},
     {authorization_query_parameters, "AuthorizationQueryParametersError", 400,
@@ -48,6 +52,7 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
     {internal_error, "InternalError", 500, "We encountered an internal error. Please try again."},
     {invalid_access_key_id, "InvalidAccessKeyId", 403,
      "The AWS access key ID that you provided does not exist in our records."},
+    {invalid_annotation_name, "InvalidAnnotationName", 400, "The annotation name that you provided is not valid."},
     {invalid_argument, "InvalidArgument", 400, "Invalid Argument"},
     {invalid_bucket_acl_with_object_ownership, "InvalidBucketAclWithObjectOwnership", 400,
      "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"},
@@ -67,6 +72,7 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
      "The list of parts was not in ascending order. Parts must be ordered by part number."},
     {invalid_policy_document, "InvalidPolicyDocument", 400,
      "The content of the form does not meet the conditions specified in the policy document."},
+    {invalid_prefix, "InvalidPrefix", 400, "The annotation prefix that you provided is not valid."},
     {invalid_range, "InvalidRange", 416, "The requested range cannot be satisfied."},
     {invalid_request, "InvalidRequest", 400, "Invalid Request"},
     {invalid_retention_period, "InvalidRetentionPeriod", 400,
@@ -103,6 +109,7 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
     {missing_request_body, "MissingRequestBodyError", 400, "Request body is empty."},
     {missing_security_header, "MissingSecurityHeader", 400,
      "Your request was missing a required header"},
+    {no_such_annotation, "NoSuchAnnotation", 404, "The specified annotation does not exist."},
     {no_such_bucket, "NoSuchBucket", 404, "The specified bucket does not exist"},
     {no_such_bucket_policy, "NoSuchBucketPolicy", 404, "The bucket policy does not exist"},
     {no_such_cors_configuration, "NoSuchCORSConfiguration", 404, "The CORS configuration does not exist"},
@@ -150,6 +157,7 @@ constexpr std::array kRows = std::to_array<ErrorRow>({
      "This request does not support content"},
     {unresolvable_grant_by_email_address, "UnresolvableGrantByEmailAddress", 400,
      "The email address you provided does not match any account on record"},
+    {unsupported_media_type, "UnsupportedMediaType", 415, "The annotation payload is not valid UTF-8."},
     {too_many_parts, "TooManyParts", 400,
      "You have attempted to add more parts than the maximum of 10,000 that are allowed for this object."},
     {sha256_mismatch, "XAmzContentSHA256Mismatch", 400,
@@ -215,6 +223,10 @@ S3Error error_from_store(storage::Errc code) {
       return no_such_version;
     case Errc::object_locked:
       return access_denied;
+    case Errc::annotation_not_found:
+      return no_such_annotation;
+    case Errc::annotation_limit:
+      return annotation_limit_exceeded;
     case Errc::bound_exceeded:
       return quota_exceeded;
     case Errc::checksum_mismatch:

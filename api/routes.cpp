@@ -11,6 +11,9 @@
 namespace api {
 namespace {
 
+// What ?annotation means to a GET that names none; no client can write it.
+constexpr std::string_view kAnnotationList = "annotation ";
+
 // A row a line, so that the table can be read as one.
 // clang-format off
 constexpr Route kRoutes[] = {
@@ -88,6 +91,10 @@ constexpr Route kRoutes[] = {
     {.method = "PUT", .scope = Scope::object, .sub_resource = "retention", .operation = "PutObjectRetention", .handler = put_object_retention, .parameters = {"versionId"}},
     {.method = "GET", .scope = Scope::object, .sub_resource = "legal-hold", .operation = "GetObjectLegalHold", .handler = get_object_legal_hold},
     {.method = "PUT", .scope = Scope::object, .sub_resource = "legal-hold", .operation = "PutObjectLegalHold", .handler = put_object_legal_hold, .parameters = {"versionId"}},
+    {.method = "GET", .scope = Scope::object, .sub_resource = "annotation", .operation = "GetObjectAnnotation", .handler = get_object_annotation},
+    {.method = "GET", .scope = Scope::object, .sub_resource = kAnnotationList, .operation = "ListObjectAnnotations", .handler = list_object_annotations},
+    {.method = "PUT", .scope = Scope::object, .sub_resource = "annotation", .operation = "PutObjectAnnotation", .handler = put_object_annotation, .parameters = {"annotationName", "versionId"}},
+    {.method = "DELETE", .scope = Scope::object, .sub_resource = "annotation", .operation = "DeleteObjectAnnotation", .handler = delete_object_annotation, .parameters = {"annotationName", "versionId"}},
     {.method = "GET", .scope = Scope::object, .sub_resource = "torrent", .operation = "GetObjectTorrent", .handler = get_unconfigured},
 };
 // clang-format on
@@ -264,7 +271,8 @@ Outcome<const Route*> find_route(std::string_view method, const RequestTarget& t
   const SubResource* const sub = *selected;
   if (auto placed = check_misplaced(method, scope, sub, target); !placed) return placed.error();
 
-  const std::string_view sub_name = sub != nullptr ? sub->name : std::string_view{};
+  std::string_view sub_name = sub != nullptr ? sub->name : std::string_view{};
+  if (sub_name == "annotation" && method == "GET" && !target.has("annotationName")) sub_name = kAnnotationList;
   const bool copies =
       copy && scope == Scope::object && method == "PUT" && (sub == nullptr || sub_name == "uploadId");
   for (const Route& route : kRoutes) {

@@ -176,6 +176,8 @@ Task<Result<>> ObjectStore::State::release_version(VersionEdit& edit, keys::Buck
                                                    records::Version version, bool older,
                                                    std::set<segment::BlobId> kept) {
   const std::string holder = version_holder(version);
+  Result<> unlabelled = co_await release_labels(edit, version);
+  if (!unlabelled) co_return unlabelled;
   if (version.part_count() > 0) {
     auto parts = co_await load_parts(bucket, key, version.number());
     if (!parts) co_return parts.error();

@@ -55,9 +55,13 @@ Task<Result<>> ObjectStore::create_bucket(BucketInfo bucket) {
     transaction.put(keys::bucket(bucket.name), serialize(row));
     transaction.add(keys::object_count(*id), 0);
     transaction.add(keys::byte_count(*id), 0);
+    transaction.put(labels::rows::next_ordinal(*id), LabelIndex::first_lease_value());
     RecordCache<BucketRecord>::Write write(state_->buckets, bucket.name);
     auto revision = co_await state_->metadata.commit(std::move(transaction));
-    if (revision) co_return success();
+    if (revision) {
+      state_->label_index.lend_first(*id);
+      co_return success();
+    }
     if (revision.error() != Errc::conflict) co_return revision.error();
   }
   co_return Errc::conflict;
@@ -138,12 +142,15 @@ Task<Result<>> ObjectStore::remove_bucket(std::string name) {
     transaction.remove(keys::bucket(name));
     transaction.remove(keys::object_count(id));
     transaction.remove(keys::byte_count(id));
+    transaction.remove(labels::rows::next_ordinal(id));
+    transaction.remove(labels::rows::name_count(id));
     transaction.put(keys::dead_bucket(id), std::string());
     std::optional<RecordCache<BucketRecord>::Write> write;
     write.emplace(state_->buckets, name);
     auto revision = co_await state_->metadata.commit(std::move(transaction));
     write.reset();
     if (revision) {
+      state_->label_index.forget(id);
       // The bucket is gone whatever happens to its uploads now: the next start goes on with them.
       [[maybe_unused]] Result<> buried = co_await state_->bury_bucket(id);
       co_return success();

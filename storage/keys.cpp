@@ -13,6 +13,7 @@ constexpr char kFinishedUpload = 'F';
 constexpr char kBlobGuard = 'G';
 constexpr char kHead = 'H';
 constexpr char kOlderInline = 'I';
+constexpr char kAnnotation = 'J';
 constexpr char kBlobChunk = 'L';
 constexpr char kPart = 'P';
 constexpr char kBlobReference = 'R';
@@ -21,7 +22,9 @@ constexpr char kFinishedByTime = 'T';
 constexpr char kUpload = 'U';
 constexpr char kVersion = 'V';
 constexpr char kParts = 'W';
+constexpr char kLabelSources = 'X';
 constexpr char kRegistry = 'Y';
+// K, M, N, O, n, o: rows of the index (storage/labels/rows.cpp).
 
 constexpr char kEscape = '\x00';
 constexpr char kEscapedZero = '\xff';
@@ -227,12 +230,33 @@ std::string older_inline(const segment::BlobId& blob) {
   return row;
 }
 
+std::string annotations_prefix(std::string_view holder) {
+  std::string row = typed(kAnnotation);
+  append_text(row, holder);
+  return row;
+}
+
+std::string annotation(std::string_view holder, std::string_view name, std::uint64_t revision) {
+  std::string row = annotations_prefix(holder);
+  append_text(row, name);
+  append_u64(row, revision);
+  return row;
+}
+
+std::string label_sources(std::string_view holder) {
+  std::string row = typed(kLabelSources);
+  append_text(row, holder);
+  return row;
+}
+
 std::string blob_chunk(const segment::BlobId& blob, std::uint32_t chunk) {
   std::string row = typed(kBlobChunk);
   append_blob(row, blob);
   append_u32(row, chunk);
   return row;
 }
+
+bool is_blob_guard(std::string_view key) { return !key.empty() && key.front() == kBlobGuard; }
 
 std::string blob_guard(const segment::BlobId& blob) {
   std::string row = typed(kBlobGuard);

@@ -57,10 +57,16 @@ std::optional<VersionKey> within_key_parts(std::string_view place);
 // Which older version holds the inline body of this blob.
 std::string older_inline(const segment::BlobId& blob);
 
+// Rows of a version that stay when it is pushed down, comes back or is renamed: they go by its holder's 16 bytes.
+std::string annotation(std::string_view holder, std::string_view name, std::uint64_t revision);
+std::string annotations_prefix(std::string_view holder);
+std::string label_sources(std::string_view holder);
+
 std::string blob_chunk(const segment::BlobId& blob, std::uint32_t chunk);
 std::string blob_chunk_prefix(const segment::BlobId& blob);
 std::string blob_chunks_prefix();  // of all blobs
 std::string blob_guard(const segment::BlobId& blob);
+bool is_blob_guard(std::string_view key);
 std::string blob_reference(const segment::BlobId& blob, std::string_view holder);
 std::string blob_reference_prefix(const segment::BlobId& blob);
 

@@ -47,7 +47,18 @@ Task<Result<ObjectInfoPtr>> ObjectStore::put(ObjectKey key, PutOptions options, 
     state_->add_blob_rows(replacement.extra, *stored, std::string(), replacement.change);
     replacement.blobs.push_back(stored->blob);
   }
-  co_return co_await state_->replace_current(std::move(replacement));
+  if (options.annotations_of == nullptr) co_return co_await state_->replace_current(std::move(replacement));
+  replacement.version.set_holder(random_bytes16());
+  for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
+    State::Replacement copying = replacement;
+    Result<> annotated = co_await state_->copy_annotations(
+        copying.extra, State::opened_record(*options.annotations_of).row.current(), copying.version);
+    if (!annotated) co_return annotated.error();
+    auto info = co_await state_->replace_current(std::move(copying));
+    if (info || info.error() != Errc::conflict) co_return info;
+    // An annotation's blob was moved, or somebody released it.
+  }
+  co_return Errc::conditional_conflict;
 }
 
 Task<Result<ObjectInfoPtr>> ObjectStore::head(ObjectKey key, std::string version_id) {
@@ -69,35 +80,8 @@ Task<Result<ObjectInfoPtr>> ObjectStore::head(ObjectKey key, std::string version
   co_return Errc::conflict;
 }
 
-namespace {
-
-// Writes a version again with what may be changed of it; its row must still be as it was.
-std::string add_changed(metadata::Transaction& transaction, const std::string& row_key, const HeadRecord& version,
-                        const Changeable& next, CommitCompanion* companion) {
-  records::Head head = version.row;
-  encode_tags(next.tags, *head.mutable_current()->mutable_attributes());
-  *head.mutable_current()->mutable_controls() = encode(next.controls);
-  head.mutable_current()->mutable_attributes()->set_storage_class(next.storage_class);
-  if (companion != nullptr) {
-    add_companion_rows(companion, object_info(version.info->key, head.current()), transaction);
-  }
-  std::string value;
-  if (version.older) {
-    records::OlderVersion row;
-    row.mutable_version()->Swap(head.mutable_current());
-    value = serialize(row);
-  } else {
-    value = serialize(head);
-  }
-  transaction.require_revision(row_key, version.revision);
-  transaction.put(row_key, value);
-  return value;
-}
-
-}  // namespace
-
 Task<Result<ObjectInfoPtr>> ObjectStore::change(ObjectKey key, std::string version_id, VersionChange change,
-                                                CommitCompanion* companion) {
+                                                 CommitCompanion* companion) {
   auto bucket = co_await state_->find_bucket(key.bucket);
   if (!bucket) co_return bucket.error();
   const std::string head_row = keys::head((*bucket)->id, key.key);
@@ -107,27 +91,24 @@ Task<Result<ObjectInfoPtr>> ObjectStore::change(ObjectKey key, std::string versi
     if (!version) co_return version.error();
     const ObjectInfo& info = *(*version)->info;
     if (info.delete_marker) co_return Errc::not_found;
-    Changeable next{info.attributes.tags, info.controls, info.attributes.storage_class};
-    Result<> changed = change(info, next);
-    if (!changed) co_return changed.error();
-    const bool older = (*version)->older;
-    const std::string row_key =
-        older ? keys::version((*bucket)->id, key.key, (*version)->row.current().number()) : head_row;
-    metadata::Transaction transaction;
-    std::string value = add_changed(transaction, row_key, **version, next, companion);
-    std::optional<RecordCache<HeadRecord>::Write> write;
-    if (!older) write.emplace(state_->heads, row_key);
-    auto revision = co_await state_->metadata.commit(std::move(transaction));
-    if (revision) {
+    Changeable changed{info.attributes.tags, info.controls, info.attributes.storage_class};
+    Result<> allowed = change(info, changed);
+    if (!allowed) co_return allowed.error();
+    records::Version next = (*version)->row.current();
+    encode_tags(changed.tags, *next.mutable_attributes());
+    *next.mutable_controls() = encode(changed.controls);
+    next.mutable_attributes()->set_storage_class(changed.storage_class);
+    VersionEdit edit;
+    if (companion != nullptr) add_companion_rows(companion, object_info(key.key, next), edit.transaction);
+    auto rewritten =
+        co_await state_->rewrite(std::move(edit), *bucket, key.key, std::move(*version), std::move(next));
+    if (rewritten) {
       if (companion != nullptr) companion->committed();
-      const metadata::Entry entry{row_key, std::move(value), *revision};
-      auto record = older ? decode_older(key.key, entry) : decode_head(key.key, entry);
-      if (!record) co_return record.error();
-      ObjectInfoPtr after = (*record)->info;
-      if (write) write->finish(std::move(*record));
-      co_return after;
+      co_return (*rewritten)->info;
     }
-    if (revision.error() != Errc::conflict) co_return revision.error();
+    if (rewritten.error() != Errc::conflict) co_return rewritten.error();
+    bucket = co_await state_->find_bucket(key.bucket);
+    if (!bucket) co_return bucket.error();
   }
   co_return Errc::conditional_conflict;
 }

@@ -21,6 +21,7 @@ ObjectStore::State::State(metadata::MetadataStore& metadata_store, segment::Segm
       heads(the_options.cached_records_max),
       buckets(4096),
       byte_cache(cache, metrics),
+      label_index(metadata_store),
       live_index(std::make_unique<StoreLiveIndex>(*this)),
       put_bytes(metrics.counter("storage_put_bytes_total", "Bytes of bodies written.")),
       get_bytes(metrics.counter("storage_get_bytes_total", "Bytes of bodies read.")) {}
@@ -95,6 +96,19 @@ const HeadRecord* present(const HeadRecordPtr& current) {
   return current != nullptr && !current->info->delete_marker ? current.get() : nullptr;
 }
 
+void ObjectStore::State::settle(keys::BucketId bucket, const VersionEdit& edit,
+                                const Result<metadata::Revision>& committed) {
+  if (committed) {
+    live_counters.apply(edit.change);
+    if (posting_listener != nullptr && !edit.postings.empty()) posting_listener->apply(bucket, edit.postings);
+    return;
+  }
+  const Error error = committed.error();
+  const bool refused = error == Errc::conflict || error == Errc::bound_exceeded || error == Errc::too_large ||
+                       error == Errc::no_space || error == Errc::overloaded;
+  if (!refused && posting_listener != nullptr) posting_listener->forget(bucket);
+}
+
 Result<> check_condition(const WriteCondition& condition, const HeadRecord* current) {
   if (condition.if_none_match_any && current != nullptr) return Errc::precondition_failed;
   if (condition.if_match) {
@@ -134,7 +148,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::State::replace_current(Replacement repl
   const std::string row_key = keys::head(replacement.bucket->id, replacement.key);
   const KeyLocks::Guard guard = co_await locks.lock(row_key);
   const std::set<segment::BlobId> kept(replacement.blobs.begin(), replacement.blobs.end());
-  replacement.version.set_holder(random_bytes16());
+  if (replacement.version.holder().empty()) replacement.version.set_holder(random_bytes16());
   metadata::Revision conflicting = 0;  // the head's revision at the last conflict
   int same_head = 0;
   for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
@@ -160,9 +174,11 @@ Task<Result<ObjectInfoPtr>> ObjectStore::State::replace_current(Replacement repl
 
     RecordCache<HeadRecord>::Write write(heads, row_key);
     Result<metadata::Revision> revision = Errc::conflict;
-    if (placed) revision = co_await metadata.commit(std::move(edit.transaction));  // durable, and visible, when this returns
+    if (placed) {
+      revision = co_await metadata.commit(std::move(edit.transaction));  // durable, and visible, when this returns
+      settle(replacement.bucket->id, edit, revision);
+    }
     if (revision) {
-      live_counters.apply(edit.change);
       if (replacement.companion != nullptr) replacement.companion->committed();
       auto record = decode_head(replacement.key, metadata::Entry{row_key, std::move(value), *revision});
       if (!record) co_return record.error();

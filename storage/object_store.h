@@ -180,7 +180,10 @@ class CommitCompanion {
   virtual void committed() = 0;
 };
 
+class OpenObject;
+
 struct PutOptions {
+  const OpenObject* annotations_of = nullptr;  // a version whose annotations the new one gets; the caller keeps it open
   Attributes attributes;
   Controls controls;
   WriteCondition condition;
@@ -216,7 +219,53 @@ struct Changeable {
 // race, and on any thread.
 using VersionChange = std::function<Result<>(const ObjectInfo& version, Changeable& next)>;
 
+inline constexpr std::size_t kAnnotationBytesMax = 1024 * 1024;
+inline constexpr std::size_t kAnnotationNameBytesMax = 512;
+inline constexpr std::uint32_t kAnnotationsMax = 1000;  // of a version
+
+// An annotation as clients see it: a named payload that belongs to one version.
+struct AnnotationInfo {
+  std::string name;
+  std::uint64_t size = 0;
+  std::string etag;  // 32 hex digits
+  std::int64_t modified_ms = 0;
+  Checksum checksum;  // in listings without its value
+};
+
+// Judges the version that an annotation is to be put on or taken from, as the commit finds it. An error leaves all as it was.
+// May be called again after a race, and on any thread.
+using VersionCheck = std::function<Result<>(const ObjectInfo& version)>;
+
+struct AnnotationPut {
+  std::string name;     // 1..kAnnotationNameBytesMax bytes
+  std::string payload;  // 1..kAnnotationBytesMax bytes of UTF-8
+  std::string md5;      // of the payload, 16 raw bytes
+  Checksum checksum;
+  WriteCondition condition;  // on the annotation; if_match without one: annotation_not_found
+  VersionCheck check;        // may be empty
+};
+
+struct AnnotationRemoval {
+  std::string name;
+  WriteCondition condition;  // as above
+  VersionCheck check;
+  bool bypass_governance = false;
+};
+
+struct Annotated {
+  ObjectInfoPtr version;
+  AnnotationInfo annotation;  // of a removal the name alone
+  std::string payload;        // when it was asked for
+};
+
+struct AnnotationPage {
+  ObjectInfoPtr version;
+  std::vector<AnnotationInfo> annotations;  // in byte order of their names
+  bool truncated = false;
+};
+
 struct CopyOptions {
+  bool annotations = true;  // copied, too
   // Replaced wholesale where given, else taken from the source.
   std::optional<Attributes> attributes;  // its tags are ignored
   std::optional<NameValues> tags;
@@ -470,6 +519,18 @@ class ObjectStore {
   // Changes a version in place; its modification time stays. not_found, and what `change` says.
   Task<Result<ObjectInfoPtr>> change(ObjectKey key, std::string version_id, VersionChange change,
                                      CommitCompanion* companion = nullptr);
+  // --- Annotations of a version. Errors: not_found (also for a delete marker), version_not_found, and those of the check. The
+  // object's ETag and time stay. What an annotation says is in the index as soon as the call has returned, if its version is
+  // the current one.
+  // annotation_limit, annotation_not_found, precondition_failed, invalid_argument (bytes out of bounds).
+  Task<Result<Annotated>> put_annotation(ObjectKey key, std::string version_id, AnnotationPut put);
+  Task<Result<Annotated>> annotation(ObjectKey key, std::string version_id, std::string name);  // annotation_not_found
+  // Those with `prefix` and name > after, at most `limit` of them.
+  Task<Result<AnnotationPage>> list_annotations(ObjectKey key, std::string version_id, std::string prefix,
+                                                std::string after, std::uint32_t limit);
+  // One that is not there is no error, unless if_match is given. precondition_failed, object_locked.
+  Task<Result<Annotated>> remove_annotation(ObjectKey key, std::string version_id, AnnotationRemoval removal);
+
   Task<Result<ObjectPage>> list(std::string bucket, ListOptions options);  // current versions that are no markers
   Task<Result<VersionPage>> list_versions(std::string bucket, VersionListOptions options);
 

@@ -11,6 +11,9 @@
 #include "storage/byte_cache.h"
 #include "storage/key_locks.h"
 #include "storage/keys.h"
+#include "storage/label_index.h"
+#include "storage/labels/label_sources.h"
+#include "storage/labels/posting_listener.h"
 #include "storage/metadata/metadata_store.h"
 #include "storage/object_store.h"
 #include "storage/record_cache.h"
@@ -45,6 +48,7 @@ struct VersionEdit {
   upkeep::LiveChange change;   // what the counters must learn once the transaction went through
   std::int64_t versions = 0;   // how many more versions the bucket holds, delete markers counted
   std::int64_t bytes = 0;      // how many more bytes, as clients see them
+  std::vector<labels::PostingChange> postings;  // what the transaction does to the index
 };
 
 // Adds the edit's balance to the bucket's counters; `within_quota`: what grows stays within its quotas. Once, at the end.
@@ -69,6 +73,8 @@ struct ObjectStore::State {
   RecordCache<BucketRecord> buckets;  // by bucket name
   ByteCache byte_cache;
   KeyLocks locks;
+  LabelIndex label_index;
+  labels::PostingListener* posting_listener = nullptr;  // null: nobody derives anything
   upkeep::LiveCounters live_counters;
   std::unique_ptr<upkeep::LiveIndex> live_index;
   TaskGroup readers;  // read-ahead of open readers
@@ -80,7 +86,7 @@ struct ObjectStore::State {
 
   // --- Buckets.
   Task<Result<BucketRecordPtr>> find_bucket(std::string name);
-  // Aborts the uploads of a bucket that is gone; the last act removes its row among the dead.
+  // Aborts the uploads of a bucket that is gone and clears what its labels left; the last act removes its row among the dead.
   Task<Result<>> bury_bucket(keys::BucketId bucket);
 
   // --- Heads.
@@ -98,11 +104,51 @@ struct ObjectStore::State {
                            records::Head& head, std::set<segment::BlobId> kept);
   // Removes one version for good; `current` is the key's head. Of the current one the next older comes back. Whether the
   // head row is written.
-  Task<Result<HeadFate>> take_away(VersionEdit& edit, keys::BucketId bucket, std::string key, HeadRecordPtr current,
-                               HeadRecordPtr version, bool bypass_governance);
+  Task<Result<HeadFate>> take_away(VersionEdit& edit, BucketRecordPtr bucket, std::string key, HeadRecordPtr current,
+                                   HeadRecordPtr version, bool bypass_governance);
+  // A version in other words: the same body, other particulars.
+  struct Rewritten {
+    std::string row;    // of the head, or of the older version
+    std::string value;
+    bool older = false;
+  };
+  // Puts `next` in place of `version`.
+  Task<Result<Rewritten>> add_rewrite(VersionEdit& edit, BucketRecordPtr bucket, std::string key, HeadRecordPtr version,
+                                      records::Version next);
+  // Commits that. Errc::conflict: somebody came first.
+  Task<Result<HeadRecordPtr>> rewrite(VersionEdit edit, BucketRecordPtr bucket, std::string key, HeadRecordPtr version,
+                                      records::Version next);
   // A version's bytes and, of an older one, its row. Errc::object_locked.
   Task<Result<>> destroy(VersionEdit& edit, keys::BucketId bucket, std::string key, HeadRecordPtr version,
                          std::set<segment::BlobId> kept, bool bypass_governance);
+
+  // --- Labels.
+  // The label sources of a version that are not in its attributes. Errc::conflict: the version's row has changed since.
+  Task<Result<labels::Sources>> load_sources(records::Version version);
+  // Makes `sources` those of `next`, which becomes a version in this transaction.
+  void set_sources(metadata::Transaction& transaction, records::Version& next, const labels::Sources& sources);
+  // The labels that the index has, or would have if the version was the current one. None of a delete marker.
+  Task<Result<labels::Labelled>> labels_of(keys::BucketId bucket, HeadRecordPtr version);
+  // What the index must learn when the current version of a key changes from `before` (null: the key is absent, or has no
+  // row of the index yet) to head.current() (`after` null: the key goes). Gives the key its ordinal.
+  Task<Result<>> change_labels(VersionEdit& edit, BucketRecordPtr bucket, std::string key, HeadRecordPtr before,
+                               records::Head* after);
+  // A version's annotations and sources, when it goes for good.
+  Task<Result<>> release_labels(VersionEdit& edit, records::Version version);
+  // One annotation's payload.
+  Task<Result<>> release_annotation(VersionEdit& edit, std::string holder, labels::Annotation annotation);
+  // Errc::conflict: the annotation is gone, and its version's row has changed.
+  Task<Result<records::Annotation>> load_annotation(std::string holder, labels::Annotation annotation);
+  Task<Result<std::string>> read_payload(records::Annotation row);
+  // Adds the rows of an annotation on a version to the edit, `next` being that version as it will be. `stored`: the payload
+  // if it lies in segments; the caller keeps it until the commit.
+  Task<Result<>> add_annotation(VersionEdit& edit, records::Version& next, AnnotationPut put, const StoredBody* stored);
+  Task<Result<>> take_annotation(VersionEdit& edit, records::Version& next, std::string name);
+  // Whether one more payload of this size goes into its row.
+  static bool fits_inline(const labels::Sources& sources, std::string_view name, std::size_t bytes);
+  // Gives `to`, a new version with a holder, copies of the annotations of `from`. not_found: `from` has changed.
+  Task<Result<>> copy_annotations(metadata::Transaction& transaction, records::Version from, records::Version& to);
+  Task<Result<labels::Sources>> new_sources(const VersionEdit& edit, records::Version version);
 
   // --- Bodies.
   Task<Result<StoredBody>> store_body(ObjectKey name, BodySource& body);
@@ -121,6 +167,9 @@ struct ObjectStore::State {
                                  bool older, std::set<segment::BlobId> kept);
   Task<Result<records::Parts>> load_parts(keys::BucketId bucket, std::string key, std::uint64_t number);
 
+  // The version behind an OpenObject of this store.
+  static const HeadRecord& opened_record(const OpenObject& object);
+
   // --- Uploads.
   // The upload's row and revision, or upload_not_found.
   struct UploadRow {
@@ -137,12 +186,14 @@ struct ObjectStore::State {
   Task<Result<>> abort(keys::BucketId bucket, std::string key, std::string upload_id);
 
   // --- Commits.
+  // After every commit of an edit, whatever came of it: counters and the index's listeners learn what they must.
+  void settle(keys::BucketId bucket, const VersionEdit& edit, const Result<metadata::Revision>& committed);
   // Makes `version` the current one of (bucket, key) with whatever `extra` adds, on top of what is there.
   // version.number and its id are set here. `condition` is checked against the state that the commit replaces.
   struct Replacement {
     BucketRecordPtr bucket;
     std::string key;
-    records::Version version;
+    records::Version version;                   // with a holder only if rows stand under it already
     WriteCondition condition;
     metadata::Transaction extra;                // preconditions and rows beside the head row
     std::optional<records::Parts> parts;        // the parts row of a multipart version
@@ -174,6 +225,9 @@ void add_companion_rows(CommitCompanion* companion, const ObjectInfo& version, m
 
 // Where the body lies, in its version record.
 void describe_extents(const StoredBody& body, records::Version& version);
+
+// What all rows about a bucket's labels begin with that outlive its objects.
+std::vector<std::string> label_row_prefixes(keys::BucketId bucket);
 
 // The version that conditions are about: null for a delete marker too.
 const HeadRecord* present(const HeadRecordPtr& current);

@@ -147,6 +147,10 @@ Task<Result<>> share_body(ObjectStore::State& state, const std::optional<records
 
 }  // namespace
 
+const HeadRecord& ObjectStore::State::opened_record(const OpenObject& object) {
+  return static_cast<const OpenVersion&>(object).record();
+}
+
 // A copy shares blobs by reference rows; a small inline body is written again, since its one extent is held by the
 // record itself.
 Task<Result<ObjectInfoPtr>> ObjectStore::copy(const OpenObject& source, ObjectKey target, CopyOptions options) {
@@ -166,6 +170,9 @@ Task<Result<ObjectInfoPtr>> ObjectStore::copy(const OpenObject& source, ObjectKe
   to = from;
   to.clear_version_id();
   to.clear_rename_token();
+  to.clear_labels();
+  to.clear_labels_row();
+  to.set_holder(random_bytes16());
   to.set_modified_ms(state_->clock.wall_ms());
   if (options.attributes) {
     const records::Attributes old = to.attributes();
@@ -189,16 +196,21 @@ Task<Result<ObjectInfoPtr>> ObjectStore::copy(const OpenObject& source, ObjectKe
       replacement.blobs.push_back(stored->blob);
     }
     pins = std::move(stored->pins);
-    co_return co_await state_->replace_current(std::move(replacement));
   }
   for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
     State::Replacement sharing = replacement;
-    // Errc::not_found: a blob lost its last holder since open().
-    Result<> shared = co_await share_body(*state_, opened.parts(), from, sharing);
-    if (!shared) co_return shared.error();
+    // Errc::not_found: a blob lost its last holder since open(), or the version another annotation.
+    if (options.annotations) {
+      Result<> annotated = co_await state_->copy_annotations(sharing.extra, from, sharing.version);
+      if (!annotated) co_return annotated.error();
+    }
+    if (!from.has_extent()) {
+      Result<> shared = co_await share_body(*state_, opened.parts(), from, sharing);
+      if (!shared) co_return shared.error();
+    }
     auto info = co_await state_->replace_current(std::move(sharing));
     if (info || info.error() != Errc::conflict) co_return info;
-    // A first row has changed or gone: its extents were moved, or somebody released the blob.
+    // A first row of a blob has changed or gone: its extents were moved, or somebody released the blob.
   }
   co_return Errc::conditional_conflict;
 }

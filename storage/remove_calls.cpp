@@ -23,7 +23,10 @@ Result<> check_remove(const RemoveCondition& condition, const HeadRecord* versio
   return success();
 }
 
-bool holds_blobs(const records::Version& version) { return version.part_count() > 0 || version.blob_chunks() > 0; }
+// Annotations may hold blobs too.
+bool holds_blobs(const records::Version& version) {
+  return version.part_count() > 0 || version.blob_chunks() > 0 || version.labels_row() || !version.labels().empty();
+}
 
 // What one removal does, worked out but not committed.
 struct Plan {
@@ -86,7 +89,7 @@ Task<Result<Plan>> plan_remove(ObjectStore::State& state, BucketRecordPtr bucket
   plan.removed.delete_marker = version->info->delete_marker;
   plan.blobs = holds_blobs(version->row.current());
   auto taken =
-      co_await state.take_away(plan.edit, bucket->id, request.key, current, version, request.bypass_governance);
+      co_await state.take_away(plan.edit, bucket, request.key, current, version, request.bypass_governance);
   if (!taken) co_return taken.error();
   plan.writes_head = *taken == HeadFate::written;
   add_companion_rows(request.companion, *version->info, plan.edit.transaction);
@@ -110,6 +113,7 @@ void merge(VersionEdit& into, VersionEdit& edit) {
   append(into.transaction.removes, edit.transaction.removes);
   append(into.change.born, edit.change.born);
   append(into.change.died, edit.change.died);
+  append(into.postings, edit.postings);
   into.versions += edit.versions;
   into.bytes += edit.bytes;
 }
@@ -145,8 +149,8 @@ Task<Result<Removed>> ObjectStore::remove(std::string bucket_name, RemoveRequest
     if (plan->writes_head) write.emplace(state_->heads, row_key);
     auto revision = co_await state_->metadata.commit(std::move(plan->edit.transaction));
     write.reset();
+    state_->settle((*bucket)->id, plan->edit, revision);
     if (revision) {
-      state_->live_counters.apply(plan->edit.change);
       if (request.companion != nullptr) request.companion->committed();
       co_return plan->removed;
     }
@@ -166,12 +170,21 @@ class RemoveBatch {
               std::vector<Result<Removed>>& results)
       : state_(state), bucket_(std::move(bucket)), requests_(requests), results_(results) {}
 
+  // Takes the key's lock until the batch is committed, so that what listeners are told of a key keeps its order. Not while
+  // somebody else writes the key: waiting for one lock with others in hand could wait for ever.
+  bool hold(const std::string& row_key) {
+    if (guards_.contains(row_key)) return true;
+    auto guard = state_.locks.try_lock(row_key);
+    if (guard) guards_.emplace(row_key, std::move(*guard));
+    return guard.has_value();
+  }
+
   // Whether the plan of the request at `index` went in; if not, that request goes alone.
   bool add(std::size_t index, const std::string& row_key, Plan& plan) {
     // Each was worked out alone. Who releases a blob stands on its guard row: two holders of one blob cannot both go here, or
     // each would leave its bytes to the other.
     for (const auto& each : plan.edit.transaction.preconditions) {
-      if (required_.contains(each.key)) return false;
+      if (keys::is_blob_guard(each.key) && shared_.contains(each.key)) return false;
     }
     if (plan.blobs && bytes_of(plan.edit.transaction) > kBatchBytesMax / 4) return false;
     const auto key = keys_.find(row_key);
@@ -179,7 +192,9 @@ class RemoveBatch {
     for (const auto& removed : plan.edit.transaction.removes) {
       if (!rows_.insert(removed).second) return false;
     }
-    for (const auto& each : plan.edit.transaction.preconditions) required_.insert(each.key);
+    for (const auto& each : plan.edit.transaction.preconditions) {
+      if (keys::is_blob_guard(each.key)) shared_.insert(each.key);
+    }
     keys_[row_key] = plan.writes_head;
     bytes_ += bytes_of(plan.edit.transaction);
     merge(edit_, plan.edit);
@@ -192,7 +207,10 @@ class RemoveBatch {
 
   // Requests that met a conflict are added to `alone`.
   Task<> commit(std::vector<std::size_t>& alone) {
-    if (indices_.empty()) co_return;
+    if (indices_.empty()) {
+      guards_.clear();
+      co_return;
+    }
     seal(edit_, *bucket_);
     std::vector<RecordCache<HeadRecord>::Write> writes;
     for (const auto& [row_key, writes_head] : keys_) {
@@ -200,8 +218,8 @@ class RemoveBatch {
     }
     auto revision = co_await state_.metadata.commit(std::move(edit_.transaction));
     writes.clear();
+    state_.settle(bucket_->id, edit_, revision);
     if (revision) {
-      state_.live_counters.apply(edit_.change);
       for (const std::size_t index : indices_) {
         if (requests_[index].companion != nullptr) requests_[index].companion->committed();
       }
@@ -215,7 +233,8 @@ class RemoveBatch {
     indices_.clear();
     keys_.clear();
     rows_.clear();
-    required_.clear();
+    shared_.clear();
+    guards_.clear();
   }
 
  private:
@@ -228,7 +247,8 @@ class RemoveBatch {
   std::vector<std::size_t> indices_;
   std::map<std::string, bool> keys_;  // heads, and whether they are written
   std::set<std::string> rows_;        // rows that go
-  std::set<std::string> required_;    // rows that are required to be as they were
+  std::set<std::string> shared_;      // guard rows of the blobs that are released
+  std::map<std::string, KeyLocks::Guard> guards_;
 };
 
 }  // namespace
@@ -253,6 +273,8 @@ Task<std::vector<Result<Removed>>> ObjectStore::remove_many(std::string bucket_n
   for (bool first = true; !pass.empty(); first = false) {
     for (const std::size_t i : pass) {
       const RemoveRequest& request = requests[i];
+      const std::string row_key = keys::head((*bucket)->id, request.key);
+      if (!left.contains(request.key) && !batch.hold(row_key)) left.insert(request.key);
       if (left.contains(request.key)) {
         alone.push_back(i);
         continue;
@@ -271,7 +293,7 @@ Task<std::vector<Result<Removed>>> ObjectStore::remove_many(std::string bucket_n
         later.push_back(i);
         continue;
       }
-      if (!plan || !batch.add(i, keys::head((*bucket)->id, request.key), *plan)) {
+      if (!plan || !batch.add(i, row_key, *plan)) {
         left.insert(request.key);
         alone.push_back(i);
         continue;

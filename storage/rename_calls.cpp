@@ -43,6 +43,8 @@ Task<Result<>> add_rename(ObjectStore::State& state, const Renaming& names, Vers
   edit.transaction.require_revision(keys::bucket(names.bucket->info.name), names.bucket->revision);
   edit.transaction.require_revision(source_row, names.source->revision);
   edit.transaction.remove(source_row);
+  Result<> unlabelled = co_await state.change_labels(edit, names.bucket, names.from, names.source, nullptr);
+  if (!unlabelled) co_return unlabelled;
   edit.versions -= 1;
   edit.bytes -= static_cast<std::int64_t>(before.size());
   records::Version& after = *head.mutable_current();
@@ -113,8 +115,8 @@ Task<Result<ObjectInfoPtr>> ObjectStore::rename(std::string bucket_name, RenameR
     RecordCache<HeadRecord>::Write source_write(state_->heads, source_row);
     RecordCache<HeadRecord>::Write target_write(state_->heads, target_row);
     auto revision = co_await state_->metadata.commit(std::move(edit.transaction));
+    state_->settle((*bucket)->id, edit, revision);
     if (revision) {
-      state_->live_counters.apply(edit.change);
       if (request.companion != nullptr) request.companion->committed();
       auto record = decode_head(request.to, metadata::Entry{target_row, std::move(value), *revision});
       if (!record) co_return record.error();
@@ -228,6 +230,10 @@ Task<Result<ObjectInfoPtr>> ObjectStore::append(ObjectKey key, AppendOptions opt
     replacement.condition = options.condition;
     replacement.companion = options.companion;
     replacement.version = before;
+    // What a new body is, nobody has said yet.
+    replacement.version.clear_holder();
+    replacement.version.clear_labels();
+    replacement.version.clear_labels_row();
     replacement.version.set_modified_ms(state_->clock.wall_ms());
     replacement.extra.require_revision(row_key, (*current)->revision);
     replacement.parts.emplace();

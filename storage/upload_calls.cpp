@@ -266,6 +266,17 @@ Task<Result<>> ObjectStore::State::bury_bucket(keys::BucketId bucket) {
       if (!aborted && aborted.error() != Errc::upload_not_found) co_return aborted.error();
     }
   }
+  for (std::string prefix : label_row_prefixes(bucket)) {
+    while (true) {
+      auto rows = co_await metadata.scan(metadata::prefix_range(prefix), 1000);
+      if (!rows) co_return rows.error();
+      if (rows->entries.empty()) break;
+      metadata::Transaction transaction;
+      for (const metadata::Entry& entry : rows->entries) transaction.remove(entry.key);
+      auto revision = co_await metadata.commit(std::move(transaction));
+      if (!revision) co_return revision.error();
+    }
+  }
   while (true) {
     auto finished = co_await metadata.scan(metadata::prefix_range(keys::finished_prefix(bucket)), 1000);
     if (!finished) co_return finished.error();

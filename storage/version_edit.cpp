@@ -120,7 +120,7 @@ Task<Result<>> ObjectStore::State::supersede(VersionEdit& edit, BucketRecordPtr 
   if (current == nullptr) {
     edit.transaction.require_absent(head_row);
     next.set_version_id(keeps_all ? new_version_id(next.number()) : std::string());
-    co_return success();
+    co_return co_await change_labels(edit, std::move(bucket), std::move(key), nullptr, &head);
   }
   edit.transaction.require_revision(head_row, current->revision);
   const records::Head& before = current->row;
@@ -129,6 +129,8 @@ Task<Result<>> ObjectStore::State::supersede(VersionEdit& edit, BucketRecordPtr 
   head.set_older_null(before.older_null());
   next.set_number(std::max(before.highest_number(), before.current().number()) + 1);
   next.set_version_id(keeps_all ? new_version_id(next.number()) : std::string());
+  Result<> labelled = co_await change_labels(edit, bucket, key, current, &head);
+  if (!labelled) co_return labelled;
 
   const bool null_before = is_null_version(before.current());
   if (!keeps_all && null_before) {
@@ -145,10 +147,11 @@ Task<Result<>> ObjectStore::State::supersede(VersionEdit& edit, BucketRecordPtr 
   co_return co_await destroy(edit, bucket->id, std::move(key), *older, std::move(kept), false);
 }
 
-Task<Result<HeadFate>> ObjectStore::State::take_away(VersionEdit& edit, keys::BucketId bucket, std::string key,
-                                                 HeadRecordPtr current, HeadRecordPtr version, bool bypass_governance) {
-  const std::string head_row = keys::head(bucket, key);
-  Result<> destroyed = co_await destroy(edit, bucket, key, version, {}, bypass_governance);
+Task<Result<HeadFate>> ObjectStore::State::take_away(VersionEdit& edit, BucketRecordPtr bucket, std::string key,
+                                                     HeadRecordPtr current, HeadRecordPtr version,
+                                                     bool bypass_governance) {
+  const std::string head_row = keys::head(bucket->id, key);
+  Result<> destroyed = co_await destroy(edit, bucket->id, key, version, {}, bypass_governance);
   if (!destroyed) co_return destroyed.error();
   records::Head head = current->row;
   if (version->older) {
@@ -159,10 +162,12 @@ Task<Result<HeadFate>> ObjectStore::State::take_away(VersionEdit& edit, keys::Bu
     co_return HeadFate::written;
   }
   edit.transaction.require_revision(head_row, current->revision);
-  auto rows = co_await metadata.scan(metadata::prefix_range(keys::versions_of(bucket, key)), 1);
+  auto rows = co_await metadata.scan(metadata::prefix_range(keys::versions_of(bucket->id, key)), 1);
   if (!rows) co_return rows.error();
   if (rows->entries.empty()) {
     edit.transaction.remove(head_row);
+    Result<> unlabelled = co_await change_labels(edit, bucket, key, current, nullptr);
+    if (!unlabelled) co_return unlabelled.error();
     co_return HeadFate::written;
   }
   // The newest of the older ones is the current one again.
@@ -176,8 +181,48 @@ Task<Result<HeadFate>> ObjectStore::State::take_away(VersionEdit& edit, keys::Bu
   head.set_highest_number(std::max(head.highest_number(), head.current().number()));
   if (head.older_null() == again.number()) head.set_older_null(0);
   *head.mutable_current() = again;
+  Result<> labelled = co_await change_labels(edit, bucket, key, current, &head);
+  if (!labelled) co_return labelled.error();
   edit.transaction.put(head_row, serialize(head));
   co_return HeadFate::written;
+}
+
+Task<Result<ObjectStore::State::Rewritten>> ObjectStore::State::add_rewrite(VersionEdit& edit, BucketRecordPtr bucket,
+                                                                            std::string key, HeadRecordPtr version,
+                                                                            records::Version next) {
+  Rewritten rewritten;
+  rewritten.older = version->older;
+  if (rewritten.older) {
+    rewritten.row = keys::version(bucket->id, key, next.number());
+    records::OlderVersion row;
+    row.mutable_version()->Swap(&next);
+    rewritten.value = serialize(row);
+  } else {
+    rewritten.row = keys::head(bucket->id, key);
+    records::Head head = version->row;
+    head.mutable_current()->Swap(&next);
+    Result<> labelled = co_await change_labels(edit, std::move(bucket), std::move(key), version, &head);
+    if (!labelled) co_return labelled.error();
+    rewritten.value = serialize(head);
+  }
+  edit.transaction.require_revision(rewritten.row, version->revision);
+  edit.transaction.put(rewritten.row, rewritten.value);
+  co_return rewritten;
+}
+
+Task<Result<HeadRecordPtr>> ObjectStore::State::rewrite(VersionEdit edit, BucketRecordPtr bucket, std::string key,
+                                                        HeadRecordPtr version, records::Version next) {
+  auto rewritten = co_await add_rewrite(edit, bucket, key, std::move(version), std::move(next));
+  if (!rewritten) co_return rewritten.error();
+  std::optional<RecordCache<HeadRecord>::Write> write;
+  if (!rewritten->older) write.emplace(heads, rewritten->row);
+  auto revision = co_await metadata.commit(std::move(edit.transaction));
+  settle(bucket->id, edit, revision);
+  if (!revision) co_return revision.error();
+  const metadata::Entry entry{rewritten->row, std::move(rewritten->value), *revision};
+  auto record = rewritten->older ? decode_older(key, entry) : decode_head(key, entry);
+  if (write && record) write->finish(*record);
+  co_return record;
 }
 
 }  // namespace storage

@@ -99,6 +99,10 @@ inline constexpr OperationRule kOperationRules[] = {
     {"PutObjectRetention", Action::put_object_retention, Action::none},
     {"GetObjectLegalHold", Action::get_object_legal_hold, Action::none},
     {"PutObjectLegalHold", Action::put_object_legal_hold, Action::none},
+    {"PutObjectAnnotation", Action::put_object_annotation, Action::none},
+    {"GetObjectAnnotation", Action::get_object_annotation, Action::none},
+    {"ListObjectAnnotations", Action::list_object_annotations, Action::none},
+    {"DeleteObjectAnnotation", Action::delete_object_annotation, Action::none},
     {"RestoreObject", Action::restore_object, Action::none},
     {"SelectObjectContent", Action::get_object, Action::none, AclOf::object, Permission::read},
 };

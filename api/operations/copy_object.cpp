@@ -30,6 +30,15 @@ Outcome<bool> replaces(const Call& call, std::string_view header) {
   return invalid_argument(header, *directive, "Unknown directive");
 }
 
+// Whether annotations come along. Errors: InvalidArgument.
+Outcome<bool> copies_annotations(const Call& call) {
+  constexpr std::string_view kHeader = "x-amz-object-annotation-directive";
+  const auto directive = call.header(kHeader);
+  if (!directive || *directive == "COPY") return true;
+  if (*directive == "EXCLUDE") return false;
+  return invalid_argument(kHeader, *directive, "Unknown annotation directive");
+}
+
 struct CopyPlan {
   storage::CopyOptions options;
   std::optional<ChecksumAlgorithm> algorithm;
@@ -45,6 +54,9 @@ Outcome<CopyPlan> plan_copy(const Call& call, const storage::ObjectInfo& source)
   if (!metadata) return metadata.error();
   const auto tagging = replaces(call, "x-amz-tagging-directive");
   if (!tagging) return tagging.error();
+  const auto annotations = copies_annotations(call);
+  if (!annotations) return annotations.error();
+  plan.options.annotations = *annotations;
   auto given = read_attributes(call);
   if (!given) return given.error();
   if (*tagging) plan.options.tags = given->tags;
@@ -118,6 +130,9 @@ Task<storage::Result<storage::ObjectInfoPtr>> copy_through(Call& call, storage::
   options.condition = std::move(plan.options.condition);
   options.companion = plan.options.companion;
   options.controls.encryption = plan.sealing.envelope;
+  const auto envelope = Envelope::parse(plan.sealing.envelope);
+  const bool customer_key = envelope && envelope->kind == EncryptionKind::customer;
+  if (plan.options.annotations && !customer_key) options.annotations_of = &source;
   std::optional<DecryptedObject> decrypted;
   if (plan.source_keys) decrypted.emplace(source, plan.source_keys, call.store.request_pool());
   storage::OpenObject& readable = decrypted ? static_cast<storage::OpenObject&>(*decrypted) : source;

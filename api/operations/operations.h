@@ -84,4 +84,9 @@ Task<Outcome<Response>> abort_multipart_upload(Call& call);
 Task<Outcome<Response>> list_parts(Call& call);
 Task<Outcome<Response>> list_multipart_uploads(Call& call);
 
+Task<Outcome<Response>> put_object_annotation(Call& call);
+Task<Outcome<Response>> get_object_annotation(Call& call);
+Task<Outcome<Response>> list_object_annotations(Call& call);
+Task<Outcome<Response>> delete_object_annotation(Call& call);
+
 }  // namespace api

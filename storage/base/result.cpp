@@ -41,6 +41,8 @@ class StoreCategory final : public boost::system::error_category {
       case Errc::checksum_type_mismatch: return "checksum type mismatch";
       case Errc::version_not_found: return "no such version";
       case Errc::object_locked: return "the version is locked";
+      case Errc::annotation_not_found: return "no such annotation";
+      case Errc::annotation_limit: return "the version has too many annotations";
     }
     return "unknown error";
   }

@@ -42,6 +42,8 @@ enum class Errc {
   checksum_type_mismatch,  // Complete or UploadPart: another algorithm or type than Create declared
   version_not_found,       // no version of the key has that id
   object_locked,           // the version is under retention or a legal hold
+  annotation_not_found,    // the version has no annotation of that name
+  annotation_limit,        // the version has as many annotations as it may have
 };
 
 const boost::system::error_category& store_category() noexcept;

@@ -30,10 +30,17 @@ LabelSet::Values& LabelSet::of(std::string_view name) {
   return found != labels_.end() ? found->second : labels_.emplace(std::string(name), Values()).first->second;
 }
 
-void LabelSet::add(std::string_view name, Value value) {
+bool LabelSet::add(std::string_view name, Value value) {
   Values& values = of(name);
   const auto place = std::lower_bound(values.begin(), values.end(), value);
-  if (place == values.end() || *place != value) values.insert(place, std::move(value));
+  if (place != values.end() && *place == value) return false;
+  values.insert(place, std::move(value));
+  return true;
+}
+
+void LabelSet::remove(std::string_view name) {
+  const auto found = labels_.find(name);
+  if (found != labels_.end()) labels_.erase(found);
 }
 
 const LabelSet::Values* LabelSet::find(std::string_view name) const {

@@ -15,8 +15,11 @@ class LabelSet {
   using Values = std::vector<Value>;  // ascending, distinct; empty: the label exists and has no value
 
   void add_name(std::string_view name) { of(name); }
-  // A value that is there already changes nothing.
-  void add(std::string_view name, Value value);
+  // Whether it is new: a value that is there already changes nothing.
+  bool add(std::string_view name, Value value);
+
+  // Takes a label away with all its values.
+  void remove(std::string_view name);
 
   // Null: there is no such label.
   const Values* find(std::string_view name) const;

@@ -2,7 +2,8 @@
 
 BUILD_PACKAGES="clang-19 g++-12 cmake ninja-build mold ccache pkg-config git libboost1.81-dev liburing-dev libisal-dev
   librocksdb-dev libssl-dev libprotobuf-dev protobuf-compiler libexpat1-dev libxxhash-dev libfmt-dev libcli11-dev
-  nlohmann-json3-dev prometheus-cpp-dev libgtest-dev libgmock-dev libbenchmark-dev openssl"
+  nlohmann-json3-dev prometheus-cpp-dev libre2-dev
+  libgtest-dev libgmock-dev libbenchmark-dev openssl"
 TEST_PACKAGES="libclang-rt-19-dev python3 python3-venv python3-pip curl rclone restic s3fs"
 TIDY_PACKAGES="clang-tidy-19"
 

@@ -1,12 +1,13 @@
 // Power cuts at every drive operation and every metadata commit of a script of versions: puts on top, markers, deletes by id,
 // a suspended bucket, copies of old versions, multipart, a rename, an append, and collection of everything in between. After each cut
-// the versions of a key are as before the interrupted call or as after it, whole and in order (invariants 1, 2, 3, 5, 6, 10).
+// the versions of a key are as before the interrupted call or as after it, whole and in order (invariants 1, 2, 3, 5, 6, 10, 16).
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <map>
 #include <set>
 
+#include "tests/support/label_rows.h"
 #include "tests/support/simulated_store.h"
 
 namespace storage {
@@ -89,6 +90,7 @@ class Script {
     }
     ASSERT_EQ(counter('C'), versions);
     ASSERT_EQ(counter('E'), bytes);
+    ASSERT_EQ(tests::check_label_rows(store_), "");
   }
 
   // Nothing of any version is left once all are removed.
@@ -102,7 +104,7 @@ class Script {
     }
     for (const auto& removed : store_.run(store_.objects().remove_many("b", requests))) ASSERT_TRUE(removed);
     ASSERT_EQ(counter('C'), 0);
-    for (const char type : {'H', 'V', 'I', 'W'}) {
+    for (const char type : {'H', 'V', 'I', 'W', 'K', 'O', 'M', 'X', 'J'}) {
       auto rows = store_.run(store_.rows().scan(metadata::prefix_range(std::string(1, type)), 10)).value();
       ASSERT_TRUE(rows.entries.empty()) << type;
     }

@@ -9,6 +9,7 @@
 #include <random>
 
 #include "storage/version_id.h"
+#include "tests/support/label_rows.h"
 #include "tests/support/simulated_store.h"
 
 namespace storage {
@@ -70,7 +71,11 @@ class History {
     }
     ASSERT_EQ(counter('C'), versions);
     ASSERT_EQ(counter('E'), bytes);
+    check_labels();
   }
+
+  // Rows of the index and labels of the current versions are one (invariant 16).
+  void check_labels() { ASSERT_EQ(tests::check_label_rows(store_), ""); }
 
   // With every version removed nothing is left of any.
   void remove_all() {
@@ -84,7 +89,7 @@ class History {
     }
     std::shuffle(requests.begin(), requests.end(), random_);
     for (const auto& removed : store_.run(store_.objects().remove_many("b", requests))) ASSERT_TRUE(removed);
-    for (const char type : {'H', 'V', 'I', 'W', 'L', 'R', 'G'}) {
+    for (const char type : {'H', 'V', 'I', 'W', 'L', 'R', 'G', 'K', 'O', 'M', 'X', 'J'}) {
       auto rows = store_.run(store_.rows().scan(metadata::prefix_range(std::string(1, type)), 10)).value();
       ASSERT_TRUE(rows.entries.empty()) << type;
     }
@@ -130,9 +135,16 @@ class History {
   void put() {
     const std::string key = any_key();
     const std::string bytes = any_bytes();
-    auto info = store_.put("b", key, bytes);
+    // Some with tags and metadata: labels, of which long texts are not indexed.
+    PutOptions options;
+    const std::string tag = random_() % 2 == 0 ? std::to_string(random_() % 3) : std::string();
+    if (!tag.empty()) options.attributes.tags = {{"n", tag}};
+    if (random_() % 4 == 0) options.attributes.user_metadata = {{"long", std::string(200 + random_() % 100, 'x')}};
+    tests::MemoryBody body(bytes);
+    const ObjectKey name{"b", key};
+    auto info = store_.run(store_.objects().put(name, options, body));
     ASSERT_TRUE(info) << info.error().message();
-    push(key, {(*info)->version_id, bytes, false, {}});
+    push(key, {(*info)->version_id, bytes, false, tag});
   }
 
   void copy() {
@@ -310,6 +322,7 @@ TEST(VersionsHistory, MatchesAListOfVersions) {
     History history(seed + round);
     for (int i = 0; i < 90; ++i) {
       history.step();
+      history.check_labels();
       if (testing::Test::HasFatalFailure()) return;
     }
     history.check_all();

@@ -74,14 +74,19 @@ TEST(Routes, SubResourcesThatAreNotBuilt) {
     EXPECT_EQ(route("POST", target), "MethodNotAllowed") << name;
   }
   for (const char* target : {"/b?inventory&id=1", "/b?metrics&id=1",
-                             "/b?analytics&id=1", "/b?intelligent-tiering&id=1", "/b/k?annotation=x"}) {
+                             "/b?analytics&id=1", "/b?intelligent-tiering&id=1"}) {
     EXPECT_EQ(route("PUT", target), "NotImplemented") << target;
   }
   EXPECT_EQ(route("GET", "/b?inventory"), "NotImplemented");
   EXPECT_EQ(route("GET", "/b?session"), "NotImplemented");
   EXPECT_EQ(route("POST", "/b/k?select&select-type=2"), "NotImplemented");
   EXPECT_EQ(route("POST", "/b/k?restore"), "NotImplemented");
-  EXPECT_EQ(route("DELETE", "/b/k?annotation=x"), "NotImplemented");
+  EXPECT_EQ(route("DELETE", "/b/k?annotation=x"), "DeleteObjectAnnotation");
+  EXPECT_EQ(route("PUT", "/b/k?annotation&annotationName=n&versionId=null"), "PutObjectAnnotation");
+  EXPECT_EQ(route("PUT", "/b/k?annotation&other=n"), "NotImplemented");
+  EXPECT_EQ(route("GET", "/b/k?annotation&annotationName=n"), "GetObjectAnnotation");
+  EXPECT_EQ(route("GET", "/b/k?annotation"), "ListObjectAnnotations");
+  EXPECT_EQ(route("HEAD", "/b/k?annotation"), "MethodNotAllowed");
   EXPECT_EQ(route("POST", "/b"), "PostObject");
 }
 

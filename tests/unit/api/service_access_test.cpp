@@ -40,6 +40,8 @@ class AccessTest : public ServiceTest {
       target += "?" + std::string(route.sub_resource);
       if (route.sub_resource == "uploadId") target += "=" + upload_;
       if (route.sub_resource == "uploadId" && route.method == "PUT") target += "&partNumber=1";
+      if (route.sub_resource == "annotation") target += "&annotationName=n";
+      if (route.operation == "ListObjectAnnotations") target = "/bkt/k?annotation";
     }
     TestRequest request(std::string(route.method), target);
     if (route.copy) request.set("x-amz-copy-source", "/bkt/source");
