@@ -243,6 +243,7 @@ struct AnnotationPut {
   Checksum checksum;
   WriteCondition condition;  // on the annotation; if_match without one: annotation_not_found
   VersionCheck check;        // may be empty
+  CommitCompanion* companion = nullptr;
 };
 
 struct AnnotationRemoval {
@@ -250,6 +251,7 @@ struct AnnotationRemoval {
   WriteCondition condition;  // as above
   VersionCheck check;
   bool bypass_governance = false;
+  CommitCompanion* companion = nullptr;
 };
 
 struct Annotated {
