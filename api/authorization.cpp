@@ -318,6 +318,7 @@ Task<Outcome<>> Authorizer::authorize_initiator(Call& call) const {
 Task<Outcome<>> Authorizer::authorize(Call& call) const {
   if (!call.route->needs_bucket) co_return authorize_service(call);
   const AccessWish wish = wish_of(call);
+  if (call.route->scope == Scope::virtual_object) co_return check_virtual(call, wish.action, wish.key);
   // The tags to be put are in the body, and what a policy thinks of them is not known before.
   if (call.route->handler == &put_object_tagging && asks_request_tags(call, wish)) {
     co_return co_await authorize_object(call, wish);
@@ -338,6 +339,39 @@ Task<Outcome<>> Authorizer::authorize(Call& call) const {
   // A policy may allow some keys of many: each is decided when its name is known.
   if (call.route->handler == &delete_objects && could_be_allowed(call, wish)) co_return done();
   co_return Failure(denied()).with_header("x-amz-bucket-region", call.region());
+}
+
+Outcome<> Authorizer::check_virtual(const Call& call, Action action, std::string_view key) const {
+  AccessWish wish;
+  wish.action = action;
+  wish.bucket = call.bucket.get();
+  wish.key = key;
+  wish.object_known = true;  // it has neither tags nor an owner of its own
+  const Decision decision = decide(call, wish);
+  if (decision.access != Access::allowed) return denied();
+  if (action == Action::get_object) return may_list(call, *wish.bucket) ? done() : Outcome<>(denied());
+  const Principal* const principal = call.principal();
+  const bool owns = principal != nullptr && principal->id == wish.bucket->owner_id;
+  return owns || decision.judgement.named_virtual ? done() : Outcome<>(denied());
+}
+
+std::function<bool(const ObjectInfo&)> Authorizer::reader(const Call& call) const {
+  const BucketInfo& bucket = *call.bucket;
+  const Principal* const principal = call.principal();
+  const bool plain = principal != nullptr && !principal->restricted() && principal->session_policy == nullptr;
+  const bool granted = !bucket_setting(bucket, kAclSetting).empty() && ownership_of(bucket) != Ownership::bucket_owner_enforced;
+  if (plain && principal->id == bucket.owner_id && !granted && bucket_setting(bucket, kPolicySetting).empty()) return {};
+  return [this, &call](const ObjectInfo& info) {
+    AccessWish wish;
+    wish.action = Action::get_object;
+    wish.acl = AclOf::object;
+    wish.permission = Permission::read;
+    wish.bucket = call.bucket.get();
+    wish.key = info.key;
+    wish.object = &info;
+    wish.object_known = true;
+    return decide(call, wish).access == Access::allowed;
+  };
 }
 
 bool Authorizer::could_be_allowed(const Call& call, const AccessWish& wish) const {

@@ -56,6 +56,14 @@ class Authorizer {
   // A key of DeleteObjects. `version_id` empty: the key itself.
   Outcome<> check_removal(const Call& call, std::string_view key, std::string_view version_id) const;
 
+  // A virtual object of the call's bucket: to read it (get_object) takes the right to list the bucket as well, to write it
+  // (put_object, delete_object) ownership or a statement that names BUCKET/.granary/ literally.
+  Outcome<> check_virtual(const Call& call, Action action, std::string_view key) const;
+
+  // Which versions of the call's bucket its caller may get, each judged by its key, tags and grants; null: all of them. The call
+  // outlives it. What others wrote into a bucket that has neither a policy nor grants any more counts as its owner's.
+  std::function<bool(const storage::ObjectInfo&)> reader(const Call& call) const;
+
   // Reading the source of a copy, which is open; and what to say when it is not there.
   Outcome<> check_source(const Call& call, const storage::BucketInfo& bucket, std::string_view key, bool by_version,
                          const storage::ObjectInfo& info) const;

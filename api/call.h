@@ -15,6 +15,7 @@
 
 namespace api {
 
+class KeptAnswers;
 class EventQueue;
 class Keyring;
 struct BucketSettings;
@@ -38,6 +39,9 @@ struct Call {
   Keyring* keyring = nullptr;     // of the service; never null in an operation
   BucketSettings* settings = nullptr;  // likewise
   const Authenticator* authenticator = nullptr;  // likewise
+  KeptAnswers* answers = nullptr;                // likewise
+  // Where the object of this call really lies: of uploads to virtual objects.
+  std::optional<storage::ObjectKey> staged;
   EventQueue* events = nullptr;   // likewise
   bool form = false;              // a PUT that came as a browser's form
 
@@ -51,7 +55,9 @@ struct Call {
   // The region that answers name; never empty.
   const std::string& region() const { return options.region; }
 
-  storage::ObjectKey object_key() const { return {target.bucket, target.key}; }
+  storage::ObjectKey object_key() const {
+    return staged ? *staged : storage::ObjectKey{target.bucket, target.key};
+  }
   bool anonymous() const { return identity.credential == nullptr; }
   const Principal* principal() const { return anonymous() ? nullptr : identity.credential->principal.get(); }
   // Who asks; without a signature AWS's anonymous user, who has an id and nothing else.

@@ -9,6 +9,7 @@
 namespace api {
 
 inline constexpr std::size_t kTargetBytesMax = 16 * 1024;  // path and query as received
+inline constexpr std::size_t kVirtualTargetBytesMax = 200 * 1024;  // likewise, of virtual objects and of query= listings
 inline constexpr std::size_t kQueryParametersMax = 128;
 inline constexpr std::size_t kSignedHeadersMax = 128;
 inline constexpr std::size_t kUserMetadataBytesMax = 2 * 1024;  // names and values together

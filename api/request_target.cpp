@@ -5,6 +5,7 @@
 #include "api/ascii.h"
 #include "api/encoding.h"
 #include "api/limits.h"
+#include "api/virtual/virtual_key.h"
 #include "storage/object_store.h"
 
 namespace api {
@@ -88,7 +89,8 @@ Outcome<std::vector<QueryParameter>> parse_query(std::string_view query) {
 }
 
 Outcome<> check_key(std::string_view key) {
-  if (key.size() > storage::kKeyBytesMax) {
+  // The names of virtual objects hold queries.
+  if (key.size() > storage::kKeyBytesMax && !is_virtual_key(key)) {
     return Failure(S3Error::key_too_long)
         .with("Size", to_decimal(key.size()))
         .with("MaxSizeAllowed", to_decimal(storage::kKeyBytesMax));
@@ -99,7 +101,8 @@ Outcome<> check_key(std::string_view key) {
 
 Outcome<RequestTarget> parse_target(std::string_view target, std::string_view host,
                                     std::span<const std::string> domains) {
-  if (target.size() > kTargetBytesMax) return S3Error::invalid_uri;
+  if (target.size() > kVirtualTargetBytesMax) return S3Error::invalid_uri;
+  const std::size_t target_bytes = target.size();
   // The absolute form of a proxy request names the host again; only its path counts.
   for (const std::string_view scheme : {"http://", "https://"}) {
     if (!starts_with_caseless(target, scheme)) continue;
@@ -131,6 +134,7 @@ Outcome<RequestTarget> parse_target(std::string_view target, std::string_view ho
   auto key = percent_decode(raw_key, Plus::literal);
   if (!key) return S3Error::invalid_uri;
   parsed.key = std::move(*key);
+  if (target_bytes > kTargetBytesMax && !is_virtual_key(parsed.key) && !parsed.has("query")) return S3Error::invalid_uri;
   if (auto checked = check_key(parsed.key); !checked) return checked.error();
   return parsed;
 }

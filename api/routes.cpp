@@ -7,6 +7,7 @@
 #include "api/ascii.h"
 #include "api/operations/operations.h"
 #include "api/request_target.h"
+#include "api/virtual/virtual_object.h"
 
 namespace api {
 namespace {
@@ -96,6 +97,18 @@ constexpr Route kRoutes[] = {
     {.method = "PUT", .scope = Scope::object, .sub_resource = "annotation", .operation = "PutObjectAnnotation", .handler = put_object_annotation, .parameters = {"annotationName", "versionId"}},
     {.method = "DELETE", .scope = Scope::object, .sub_resource = "annotation", .operation = "DeleteObjectAnnotation", .handler = delete_object_annotation, .parameters = {"annotationName", "versionId"}},
     {.method = "GET", .scope = Scope::object, .sub_resource = "torrent", .operation = "GetObjectTorrent", .handler = get_unconfigured},
+
+    {.method = "GET", .scope = Scope::virtual_object, .operation = "GetVirtualObject", .handler = get_virtual},
+    {.method = "HEAD", .scope = Scope::virtual_object, .operation = "HeadVirtualObject", .handler = get_virtual},
+    {.method = "PUT", .scope = Scope::virtual_object, .operation = "PutVirtualObject", .handler = put_virtual},
+    {.method = "PUT", .scope = Scope::virtual_object, .copy = true, .operation = "CopyVirtualObject", .handler = copy_virtual},
+    {.method = "DELETE", .scope = Scope::virtual_object, .operation = "DeleteVirtualObject", .handler = delete_virtual},
+    {.method = "POST", .scope = Scope::virtual_object, .sub_resource = "uploads", .operation = "CreateVirtualUpload", .handler = create_virtual_upload},
+    {.method = "PUT", .scope = Scope::virtual_object, .sub_resource = "uploadId", .operation = "UploadVirtualPart", .handler = upload_virtual_part, .parameters = {"partNumber"}},
+    {.method = "PUT", .scope = Scope::virtual_object, .sub_resource = "uploadId", .copy = true, .operation = "CopyVirtualPart", .handler = copy_virtual_part, .parameters = {"partNumber"}},
+    {.method = "POST", .scope = Scope::virtual_object, .sub_resource = "uploadId", .operation = "CompleteVirtualUpload", .handler = complete_virtual_upload},
+    {.method = "DELETE", .scope = Scope::virtual_object, .sub_resource = "uploadId", .operation = "AbortVirtualUpload", .handler = abort_virtual_upload},
+    {.method = "GET", .scope = Scope::virtual_object, .sub_resource = "uploadId", .operation = "ListVirtualParts", .handler = list_virtual_parts},
 };
 // clang-format on
 
@@ -174,6 +187,7 @@ bool lists_method(std::string_view methods, std::string_view method) {
 }
 
 Scope scope_of(const RequestTarget& target) {
+  if (is_virtual_key(target.key)) return Scope::virtual_object;
   if (!target.key.empty()) return Scope::object;
   return target.bucket.empty() ? Scope::service : Scope::bucket;
 }
@@ -185,6 +199,7 @@ std::string_view plain_methods(Scope scope) {
     case Scope::bucket:
       return "GET, HEAD, PUT, POST, DELETE";
     case Scope::object:
+    case Scope::virtual_object:
       return "GET, HEAD, PUT, DELETE";
   }
   return {};
@@ -197,6 +212,8 @@ Failure method_not_allowed(std::string_view method, std::string_view allowed) {
 Failure not_implemented(std::string_view what) {
   return Failure(S3Error::not_implemented).with("Header", what);
 }
+
+bool is_key(Scope scope) { return scope == Scope::object || scope == Scope::virtual_object; }
 
 bool is_read(std::string_view method) { return method == "GET" || method == "HEAD"; }
 
@@ -220,17 +237,17 @@ Outcome<const SubResource*> select_sub_resource(const RequestTarget& target) {
 Outcome<> check_misplaced(std::string_view method, Scope scope, const SubResource* sub,
                           const RequestTarget& target) {
   if (sub != nullptr) {
-    const std::string_view here = scope == Scope::object   ? sub->object_methods
+    const std::string_view here = is_key(scope)            ? sub->object_methods
                                   : scope == Scope::bucket ? sub->bucket_methods
                                                            : std::string_view{};
-    const bool uploads_of_object = sub->name == "uploads" && scope == Scope::object && method != "POST";
+    const bool uploads_of_object = sub->name == "uploads" && is_key(scope) && method != "POST";
     if (here.empty() || uploads_of_object) {
       std::string message = "The sub-resource '";
       message.append(sub->name).append("' does not belong to this resource");
       return Failure(S3Error::invalid_request, std::move(message));
     }
   }
-  if (scope == Scope::object && method == "PUT") {
+  if (is_key(scope) && method == "PUT") {
     const bool upload = sub != nullptr && sub->name == "uploadId";
     const bool part = target.has("partNumber");
     if (upload != part && (upload || sub == nullptr)) {
@@ -274,7 +291,7 @@ Outcome<const Route*> find_route(std::string_view method, const RequestTarget& t
   std::string_view sub_name = sub != nullptr ? sub->name : std::string_view{};
   if (sub_name == "annotation" && method == "GET" && !target.has("annotationName")) sub_name = kAnnotationList;
   const bool copies =
-      copy && scope == Scope::object && method == "PUT" && (sub == nullptr || sub_name == "uploadId");
+      copy && is_key(scope) && method == "PUT" && (sub == nullptr || sub_name == "uploadId");
   for (const Route& route : kRoutes) {
     if (route.scope != scope || route.method != method || route.sub_resource != sub_name ||
         route.copy != copies)
@@ -283,7 +300,9 @@ Outcome<const Route*> find_route(std::string_view method, const RequestTarget& t
     return &route;
   }
   if (sub == nullptr) return method_not_allowed(method, plain_methods(scope));
-  const std::string_view methods = scope == Scope::object ? sub->object_methods : sub->bucket_methods;
+  // Tags, grants, locks: a virtual object has none that could be written.
+  if (scope == Scope::virtual_object && !is_read(method)) return method_not_allowed(method, "GET, HEAD");
+  const std::string_view methods = is_key(scope) ? sub->object_methods : sub->bucket_methods;
   if (lists_method(methods, method)) return not_implemented(sub->name);
   return method_not_allowed(method, methods);
 }

@@ -17,7 +17,7 @@ struct RequestTarget;
 
 using Handler = Task<Outcome<Response>> (*)(Call& call);
 
-enum class Scope { service, bucket, object };
+enum class Scope { service, bucket, object, virtual_object };  // virtual: keys under .granary/
 
 struct Route {
   std::string_view method;

@@ -16,6 +16,8 @@
 #include "api/sts.h"
 #include "api/user_directory.h"
 #include "api/user_registry.h"
+#include "api/virtual/hidden_bucket.h"
+#include "api/virtual/kept_answers.h"
 #include "storage/base/log.h"
 
 namespace api {
@@ -89,6 +91,7 @@ struct Service::State {
   EventQueue events;
   LifecycleRunner lifecycle;
   AccessLog access_log;
+  KeptAnswers answers;
 
   State(storage::ObjectStore& object_store, storage::Clock& service_clock, ServiceOptions given)
       : store(object_store),
@@ -103,7 +106,8 @@ struct Service::State {
         keyring(store, options.encryption),
         events(store, clock, options.notifications),
         lifecycle(store, clock, options.lifecycle, {events, settings, clock, options.region}),
-        access_log(store, clock, keyring) {
+        access_log(store, clock, keyring),
+        answers(store, clock, options.answers) {
     options.directory = &users;
     options.website_domains.emplace_back(kLocalWebsiteDomain);
     wipe(options.secrets_key.data(), options.secrets_key.size());
@@ -289,6 +293,7 @@ Task<Outcome<Response>> Service::State::read_for_site(const Request& request, Ht
   call.keyring = &keyring;
   call.settings = &settings;
   call.authenticator = &authenticator;
+  call.answers = &answers;
   call.events = &events;
   call.target.bucket = bucket->name;
   call.target.key = std::move(key);
@@ -334,13 +339,19 @@ Service::Service(storage::ObjectStore& store, storage::Clock& clock, ServiceOpti
     : state_(std::make_unique<State>(store, clock, std::move(options))) {}
 Service::~Service() = default;
 
-Task<> Service::flush_access_logs() { co_await state_->access_log.flush(); }
+Task<> Service::flush_access_logs() {
+  co_await state_->access_log.flush();
+  co_await state_->answers.expire();
+}
 
 Task<> Service::run_lifecycle() { co_await state_->lifecycle.run_once(); }
 
 Task<storage::Result<>> Service::start() {
   const auto users = co_await state_->registry.load();
   if (!users) co_return users.error();
+  constexpr std::int64_t kAbandonedMs = 7LL * 24 * 3600 * 1000;
+  const auto swept = co_await sweep_hidden_bucket(state_->store, state_->clock.wall_ms() - kAbandonedMs);
+  if (!swept) co_return swept.error();
   co_return co_await state_->events.start();
 }
 
@@ -355,6 +366,7 @@ Task<Response> Service::handle(const Request& request, HttpBody& body) {
   call.keyring = &state_->keyring;
   call.settings = &state_->settings;
   call.authenticator = &state_->authenticator;
+  call.answers = &state_->answers;
   call.events = &state_->events;
   if (state_->is_sts(call)) {
     auto answer = co_await answer_sts(call, state_->authenticator, state_->sessions);

@@ -95,6 +95,15 @@ struct LifecycleOptions {
   std::uint32_t day_seconds = 24 * 3600;
   std::uint32_t scan_seconds = 3600;  // how often somebody looks whether anything is due
 };
+
+// Answers of virtual objects that are kept for their readers (virtual/kept_answers.h).
+struct AnswerLimits {
+  std::size_t answers_max = 4096;
+  std::size_t memory_bytes_max = 16 * 1024 * 1024;
+  std::uint64_t spooled_bytes_max = 8ULL * 1024 * 1024 * 1024;
+  std::uint64_t answer_bytes_max = 256ULL * 1024 * 1024;  // of one; above: InvalidRequest
+  std::int64_t idle_ms = 10 * 60 * 1000;
+};
 class EventQueue;
 class UserDirectory;
 class UserRegistry;
@@ -107,6 +116,7 @@ struct ServiceOptions {
   std::vector<std::string> website_domains;  // websites: BUCKET.domain; BUCKET.s3-website.localhost always
   EncryptionOptions encryption;
   LifecycleOptions lifecycle;
+  AnswerLimits answers;
   NotificationOptions notifications;
   std::vector<std::string> storage_classes;  // beside those of AWS; what transitions may name
   // The key that seals users' secrets and temporary credentials: 32 bytes, or none, which does without both.
@@ -121,7 +131,8 @@ class Service {
   Service(storage::ObjectStore& store, storage::Clock& clock, ServiceOptions options);
   ~Service();
 
-  // Reads the users of the metadata store and counts undelivered events. Once, before the first request.
+  // Reads the users of the metadata store, counts undelivered events and clears what answers a former process kept. Once, before
+  // the first request.
   Task<storage::Result<>> start();
 
   Task<Response> handle(const Request& request, HttpBody& body);
@@ -130,7 +141,7 @@ class Service {
   // decides how often (LifecycleOptions::scan_seconds).
   Task<> run_lifecycle();
 
-  // Writes the access logs that have been gathered. One task at a time; the caller decides how often.
+  // Writes the access logs that have been gathered, and drops kept answers that nobody wants any more. One task at a time; the caller decides how often.
   Task<> flush_access_logs();
   // The users of the metadata store, for the operator. Lives as the Service.
   UserRegistry& users();

@@ -41,10 +41,20 @@ std::size_t head_length(std::span<const std::byte> bytes) {
   return proper == std::string_view::npos ? 0 : proper + 4;
 }
 
+bool may_hold_query(std::span<const std::byte> bytes) {
+  std::string_view line(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  line = line.substr(0, line.find('\n'));
+  const std::size_t begin = line.find(' ');
+  if (begin == std::string_view::npos) return false;
+  const std::string_view target = line.substr(begin + 1);
+  return target.find("/.granary/") != std::string_view::npos || target.find("?query=") != std::string_view::npos ||
+         target.find("&query=") != std::string_view::npos;
+}
+
 std::optional<HeadFailure> parse_head(std::span<const std::byte> bytes, Parser& parser, RequestHead& head) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (!well_formed(text)) return HeadFailure{};
-  parser.header_limit(kHeadBytesMax);
+  parser.header_limit(kQueryHeadBytesMax);  // the session has bounded it already
   parser.body_limit(boost::none);
   boost::system::error_code error;
   parser.put(boost::asio::buffer(bytes.data(), bytes.size()), error);

@@ -2,7 +2,7 @@
 //
 // Errors  as the status that the client gets before the connection closes: 400 for what is malformed or ambiguous
 //         (Content-Length beside Transfer-Encoding, two lengths, obs-fold, bare LF, NUL, chunked in HTTP/1.0), 400 for
-//         a head above kHeadBytesMax or kHeadFieldsMax, 501 for a transfer coding other than chunked, 505 for a
+//         a head above its bound or kHeadFieldsMax, 501 for a transfer coding other than chunked, 505 for a
 //         version other than 1.x.
 #pragma once
 
@@ -19,6 +19,8 @@
 namespace server {
 
 inline constexpr std::size_t kHeadBytesMax = 64 * 1024;
+// Of requests about virtual objects, and of listings by a query: their targets hold queries.
+inline constexpr std::size_t kQueryHeadBytesMax = 256 * 1024;
 inline constexpr std::size_t kHeadFieldsMax = 1000;
 
 // One parser a request; for chunked bodies it goes on to take the framing off.
@@ -42,6 +44,9 @@ struct RequestHead {
 
 // Where the head ends in `bytes` (behind the empty line), or 0 if more must be read.
 std::size_t head_length(std::span<const std::byte> bytes);
+
+// Whether the head that begins so may be as long as kQueryHeadBytesMax.
+bool may_hold_query(std::span<const std::byte> bytes);
 
 // Parses a complete head of head_length() bytes into `head`; nullopt on success.
 std::optional<HeadFailure> parse_head(std::span<const std::byte> bytes, Parser& parser, RequestHead& head);

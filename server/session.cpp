@@ -4,6 +4,7 @@
 
 #include <time.h>
 
+#include <atomic>
 #include <charconv>
 #include <cstring>
 #include <random>
@@ -20,6 +21,9 @@ constexpr std::chrono::seconds kHandshakeLimit{15};
 constexpr std::chrono::seconds kLingerLimit{5};
 constexpr std::size_t kIdleBufferBytes = 4 * 1024;  // thousands of connections may idle
 constexpr std::size_t kDrainBytesMax = 256 * 1024;
+// The memory of long heads: 16 MiB in all.
+constexpr int kQueryHeadsMax = 64;
+std::atomic<int> query_heads{0};
 constexpr std::size_t kLingerBytesMax = 16 * 1024 * 1024;
 
 std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
@@ -92,7 +96,10 @@ Session::Session(std::unique_ptr<Connection> connection, Handler& handler, Core&
   head_.reserve(1024);
 }
 
-Session::~Session() { core_.sessions.erase(place_); }
+Session::~Session() {
+  core_.sessions.erase(place_);
+  if (buffer_bytes_ == kQueryHeadBytesMax) --query_heads;
+}
 
 Task<> Session::run(std::unique_ptr<Session> session) {
   session->connection_->set_deadline(kHandshakeLimit);
@@ -119,22 +126,32 @@ Task<> Session::serve() {
   }
 }
 
+void Session::resize_buffer(std::size_t bytes) {
+  std::unique_ptr<std::byte[]> other(new std::byte[bytes]);
+  if (!received_.empty()) std::memcpy(other.get(), received_.data(), received_.size());
+  received_ = {other.get(), received_.size()};
+  buffer_ = std::move(other);
+  if (buffer_bytes_ == kQueryHeadBytesMax) --query_heads;
+  buffer_bytes_ = bytes;
+}
+
 void Session::grow_buffer() {
-  if (buffer_bytes_ == kHeadBytesMax) return;
-  std::unique_ptr<std::byte[]> larger(new std::byte[kHeadBytesMax]);
-  if (!received_.empty()) std::memcpy(larger.get(), received_.data(), received_.size());
-  received_ = {larger.get(), received_.size()};
-  buffer_ = std::move(larger);
-  buffer_bytes_ = kHeadBytesMax;
+  if (buffer_bytes_ < kHeadBytesMax) resize_buffer(kHeadBytesMax);
+}
+
+bool Session::grow_for_query() {
+  if (buffer_bytes_ == kQueryHeadBytesMax || !may_hold_query(received_)) return false;
+  if (query_heads.fetch_add(1) >= kQueryHeadsMax) {
+    --query_heads;
+    return false;
+  }
+  resize_buffer(kQueryHeadBytesMax);
+  return true;
 }
 
 void Session::shrink_buffer() {
   if (buffer_bytes_ == kIdleBufferBytes || received_.size() > kIdleBufferBytes / 2) return;
-  std::unique_ptr<std::byte[]> smaller(new std::byte[kIdleBufferBytes]);
-  if (!received_.empty()) std::memcpy(smaller.get(), received_.data(), received_.size());
-  received_ = {smaller.get(), received_.size()};
-  buffer_ = std::move(smaller);
-  buffer_bytes_ = kIdleBufferBytes;
+  resize_buffer(kIdleBufferBytes);
 }
 
 Task<std::size_t> Session::read_head() {
@@ -153,7 +170,7 @@ Task<std::size_t> Session::read_head() {
     }
     received_ = {buffer_.get(), received_.size()};
     if (received_.size() == buffer_bytes_) grow_buffer();
-    if (received_.size() == kHeadBytesMax) {
+    if (received_.size() >= kHeadBytesMax && received_.size() == buffer_bytes_ && !grow_for_query()) {
       co_await refuse({400, "RequestHeaderSectionTooLarge",
                        "Your request header section exceeds the maximum allowed size."});
       co_await linger();

@@ -1,7 +1,7 @@
 // Session: one connection's life. Reads requests, lets the handler answer, writes the answers, in order.
 //
 // Threads   one core. Lifetime: the core's TaskGroup owns run(); handler and metrics outlive it.
-// Bounds    head kHeadBytesMax; time from the first byte of a head to its end 30 s; idle between requests 120 s; a body
+// Bounds    head kHeadBytesMax, kQueryHeadBytesMax for at most kQueryHeadsMax sessions that read a query; time from the first byte of a head to its end 30 s; idle between requests 120 s; a body
 //           or an answer that does not move 30 s and 60 s; unread bodies are drained up to 256 KiB, else the connection
 //           closes.
 #pragma once
@@ -42,6 +42,9 @@ class Session {
  private:
   Task<> serve();
   void grow_buffer();    // to kHeadBytesMax
+  // To kQueryHeadBytesMax for a head that may be so long; false if it may not, or too many others are.
+  bool grow_for_query();
+  void resize_buffer(std::size_t bytes);
   void shrink_buffer();  // to what an idle connection needs
   // Reads until `received_` starts with a whole head; its length, or 0 to end the connection.
   Task<std::size_t> read_head();

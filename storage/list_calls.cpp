@@ -97,6 +97,12 @@ Task<Result<ObjectPage>> ObjectStore::list(std::string bucket_name, ListOptions 
   if (options.entries_max == 0) co_return page;
 
   const keys::BucketId id = (*bucket)->id;
+  if (options.hide_quarantined) {
+    // Buckets in which nothing ever was set apart do not have the name.
+    auto quarantined = co_await state_->label_index.find_name(id, std::string(labels::kQuarantinedLabel));
+    if (!quarantined) co_return quarantined.error();
+    if (*quarantined) co_return co_await query_page(std::move(bucket_name), {}, std::move(options), nullptr);
+  }
   metadata::KeyRange range = metadata::prefix_range(keys::head_prefix(id, options.prefix));
   if (!options.after.empty()) range.begin = std::max(range.begin, keys::head(id, options.after) + '\0');
   auto snapshot = co_await state_->metadata.snapshot();

@@ -22,6 +22,8 @@ ObjectStore::State::State(metadata::MetadataStore& metadata_store, segment::Segm
       buckets(4096),
       byte_cache(cache, metrics),
       label_index(metadata_store),
+      bitmaps(metadata_store, the_options.bitmap_bytes_max),
+      planner(label_index, bitmaps),
       live_index(std::make_unique<StoreLiveIndex>(*this)),
       put_bytes(metrics.counter("storage_put_bytes_total", "Bytes of bodies written.")),
       get_bytes(metrics.counter("storage_get_bytes_total", "Bytes of bodies read.")) {}

@@ -29,6 +29,7 @@
 #include "storage/base/result.h"
 #include "storage/base/task.h"
 #include "storage/io/buffer.h"
+#include "storage/label_query.h"
 
 namespace storage {
 
@@ -337,6 +338,7 @@ struct ListOptions {
   std::string delimiter;           // any string; empty: none
   std::string after;               // list keys > after. A common prefix given here skips all beneath it
   std::uint32_t entries_max = kListEntriesMax;  // keys plus common prefixes, 0..kListEntriesMax
+  bool hide_quarantined = false;   // leave out what an ingest rule has set apart
 };
 
 struct ObjectPage {
@@ -465,6 +467,7 @@ struct ObjectStoreOptions {
   // store. Null: the request pool.
   io::BufferPool* reader_pool = nullptr;
   std::uint32_t inline_body_bytes_max = 1024 * 1024;  // up to here a body goes through group commit
+  std::size_t bitmap_bytes_max = 64 * 1024 * 1024;  // of bitmaps of labels
   std::int64_t completed_upload_kept_ms = 7LL * 24 * 3600 * 1000;  // a finished Complete is remembered
 };
 
@@ -535,6 +538,18 @@ class ObjectStore {
 
   Task<Result<ObjectPage>> list(std::string bucket, ListOptions options);  // current versions that are no markers
   Task<Result<VersionPage>> list_versions(std::string bucket, VersionListOptions options);
+
+  // --- Queries (label_query.h). Errors: overloaded, too_large (more distinct values of a fact than statistics can hold).
+  // A page of the matches, as list() has them; `plan`, if not null, gets what it took.
+  Task<Result<ObjectPage>> query_page(std::string bucket, LabelQuery query, ListOptions options, std::string* plan);
+  // The store outlives the walk.
+  Task<Result<std::unique_ptr<QueryWalk>>> query_walk(std::string bucket, LabelQuery query);
+  Task<Result<QueryMatches>> query_matches(std::string bucket, LabelQuery query);
+  // Of a label, or a fact of objects, among the matches of `query`.
+  Task<Result<LabelStatistics>> label_statistics(std::string bucket, std::string name, LabelQuery query);
+  // Labels with name > after among `matches`; looks at no more than `limit` names.
+  Task<Result<LabelSummaryPage>> label_summaries(std::string bucket, QueryMatches matches, std::string after,
+                                                 std::uint32_t limit);
 
   // --- Multipart uploads. upload_not_found for an id that never was, was aborted or belongs to another key.
   Task<Result<UploadInfo>> create_upload(ObjectKey key, UploadOptions options);

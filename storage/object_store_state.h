@@ -12,10 +12,12 @@
 #include "storage/key_locks.h"
 #include "storage/keys.h"
 #include "storage/label_index.h"
+#include "storage/labels/bitmap_cache.h"
 #include "storage/labels/label_sources.h"
 #include "storage/labels/posting_listener.h"
 #include "storage/metadata/metadata_store.h"
 #include "storage/object_store.h"
+#include "storage/query_planner.h"
 #include "storage/record_cache.h"
 #include "storage/records.h"
 #include "storage/segment/segment_store.h"
@@ -74,7 +76,9 @@ struct ObjectStore::State {
   ByteCache byte_cache;
   KeyLocks locks;
   LabelIndex label_index;
-  labels::PostingListener* posting_listener = nullptr;  // null: nobody derives anything
+  labels::BitmapCache bitmaps;
+  labels::PostingListener* posting_listener = &bitmaps;  // null: nobody derives anything
+  QueryPlanner planner;
   upkeep::LiveCounters live_counters;
   std::unique_ptr<upkeep::LiveIndex> live_index;
   TaskGroup readers;  // read-ahead of open readers

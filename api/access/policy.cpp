@@ -5,6 +5,7 @@
 
 #include "api/access/network.h"
 #include "api/access/policy_statement.h"
+#include "api/virtual/virtual_key.h"
 
 namespace api {
 namespace {
@@ -67,6 +68,15 @@ bool Policy::Statement::applies(const PolicyQuestion& question) const {
                      [&](const Condition& condition) { return condition.holds(question.facts); });
 }
 
+bool Policy::Statement::names_virtual(const PolicyQuestion& question) const {
+  const std::size_t slash = question.resource.find('/');
+  if (not_resources || slash == std::string_view::npos || !is_virtual_key(question.resource.substr(slash + 1))) return false;
+  const std::string_view literal = question.resource.substr(0, slash + 1 + kVirtualPrefix.size());
+  return std::any_of(resources.begin(), resources.end(), [&](const PolicyText& resource) {
+    return resource.source().starts_with(literal) && resource.matches(question.resource, question.facts);
+  });
+}
+
 bool Policy::Statement::is_public() const {
   if (!allow || !has_principals) return false;
   const bool everybody = not_principals || std::any_of(principals.begin(), principals.end(), [](const auto& pattern) {
@@ -91,6 +101,7 @@ Judgement Policy::judge(const PolicyQuestion& question) const {
       return judgement;
     }
     judgement.verdict = Verdict::allow;
+    judgement.named_virtual = judgement.named_virtual || statement.names_virtual(question);
     for (const Condition& condition : statement.conditions) {
       const std::string_view key = condition.key;
       judgement.named_tags = judgement.named_tags || key.starts_with("s3:requestobjecttag");

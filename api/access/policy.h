@@ -26,6 +26,7 @@ struct Judgement {
   Verdict verdict = Verdict::none;
   bool named_tags = false;  // s3:RequestObjectTag...
   bool named_acl = false;   // s3:x-amz-acl, s3:x-amz-grant-...
+  bool named_virtual = false;  // an allowing statement names BUCKET/.granary/ literally as (the beginning of) its resource
 };
 
 struct PolicyQuestion {

@@ -28,6 +28,8 @@ struct Policy::Statement {
 
   bool concerns(const Principal* principal, Action action) const;
   bool applies(const PolicyQuestion& question) const;
+  // Of a statement that applies to a virtual object: whether a resource of it says so, not a wildcard.
+  bool names_virtual(const PolicyQuestion& question) const;
   // Whether the statement is about everybody, with no condition that narrows it to fixed values.
   bool is_public() const;
 };

@@ -7,6 +7,7 @@
 #include "api/object_lock.h"
 #include "api/operations/operations.h"
 #include "api/versions.h"
+#include "api/virtual/virtual_object.h"
 #include "api/xml_body.h"
 #include "api/xml_writer.h"
 
@@ -19,6 +20,7 @@ struct Entry {
   std::string version_id;
   storage::RemoveCondition condition;
   std::optional<Failure> refused;
+  bool is_virtual = false;  // the store has no such object; its row of the table removes it
 };
 
 struct DeleteRequest {
@@ -92,6 +94,16 @@ void write_deleted(XmlWriter& xml, const Entry& entry, const storage::Removed& r
   xml.close("Deleted");
 }
 
+// One after the other: there are few, and each is a transaction of its own.
+Task<> remove_virtual_entries(Call& call, DeleteRequest& request) {
+  for (Entry& entry : request.entries) {
+    if (!entry.is_virtual || entry.refused) continue;
+    auto allowed = call.authorizer.check_virtual(call, Action::delete_object, entry.key);
+    if (allowed) allowed = co_await remove_virtual(call, entry.key);
+    if (!allowed) entry.refused = allowed.error();
+  }
+}
+
 }  // namespace
 
 Task<Outcome<Response>> delete_objects(Call& call) {
@@ -109,6 +121,8 @@ Task<Outcome<Response>> delete_objects(Call& call) {
   ManyChangeEvents events;
   for (Entry& entry : request->entries) {
     if (entry.refused) continue;
+    entry.is_virtual = is_virtual_key(entry.key);
+    if (entry.is_virtual) continue;
     if (auto allowed = call.authorizer.check_removal(call, entry.key, entry.version_id); !allowed) {
       entry.refused = allowed.error();
       continue;
@@ -123,6 +137,7 @@ Task<Outcome<Response>> delete_objects(Call& call) {
     removal.companion = events.back()->companion();
   }
   std::vector<storage::Result<storage::Removed>> results;
+  co_await remove_virtual_entries(call, *request);
   if (!removals.empty()) results = co_await call.store.remove_many(call.target.bucket, std::move(removals));
 
   XmlWriter xml;
@@ -131,6 +146,10 @@ Task<Outcome<Response>> delete_objects(Call& call) {
   for (const Entry& entry : request->entries) {
     if (entry.refused) {
       write_error(xml, entry, *entry.refused);
+      continue;
+    }
+    if (entry.is_virtual) {
+      if (!request->quiet) write_deleted(xml, entry, {});
       continue;
     }
     const storage::Result<storage::Removed>& result = results.at(next++);

@@ -6,6 +6,8 @@
 #include "api/http_date.h"
 #include "api/operations/operations.h"
 #include "api/operations/results.h"
+#include "api/virtual/answers.h"
+#include "api/virtual/virtual_object.h"
 #include "erasure/codec.h"
 
 namespace api {
@@ -76,12 +78,33 @@ void write_prefixes(XmlWriter& xml, const ListEncoder& encoder, const storage::O
   }
 }
 
+// The page that a listing is about: of objects, of those that a query finds, or of virtual objects. `headers` gets what goes
+// with it.
+Task<Outcome<storage::ObjectPage>> find_page(Call& call, storage::ListOptions options, std::string& headers) {
+  if (const auto text = call.target.parameter("query")) {
+    auto query = parse_label_query(call, *text);
+    if (!query) co_return query.error();
+    std::string plan;
+    auto found = co_await call.store.query_page(call.target.bucket, std::move(*query), std::move(options), &plan);
+    if (!found) co_return found.error();
+    headers = plan_header(plan);
+    co_return std::move(*found);
+  }
+  if (is_virtual_key(options.prefix)) co_return co_await list_virtual(call, std::move(options));
+  options.hide_quarantined = true;
+  auto page = co_await call.store.list(call.target.bucket, std::move(options));
+  if (!page) co_return page.error();
+  co_return std::move(*page);
+}
+
 Task<Outcome<Response>> list_v1(Call& call) {
+  if (auto plain = refuse_query(call); !plain) co_return plain.error();
   auto request = parse_list(call);
   if (!request) co_return request.error();
   const std::string marker(call.target.parameter("marker").value_or(""));
   request->options.after = marker;
-  const auto page = co_await call.store.list(call.target.bucket, request->options);
+  std::string headers;
+  const auto page = co_await find_page(call, request->options, headers);
   if (!page) co_return page.error();
 
   const ListEncoder& encoder = request->encoder;
@@ -119,7 +142,8 @@ Task<Outcome<Response>> list_v2(Call& call) {
   } else if (start_after) {
     request->options.after = *start_after;
   }
-  const auto page = co_await call.store.list(call.target.bucket, request->options);
+  std::string headers;
+  const auto page = co_await find_page(call, request->options, headers);
   if (!page) co_return page.error();
 
   const ListEncoder& encoder = request->encoder;
@@ -140,7 +164,9 @@ Task<Outcome<Response>> list_v2(Call& call) {
   for (const auto& object : page->objects) write_object(xml, call, encoder, *object, owner);
   write_prefixes(xml, encoder, *page);
   xml.close("ListBucketResult");
-  co_return xml_response(xml);
+  Response response = xml_response(xml);
+  response.headers += headers;
+  co_return response;
 }
 
 }  // namespace

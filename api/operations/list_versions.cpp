@@ -65,6 +65,7 @@ void write_version(XmlWriter& xml, const Call& call, const ListEncoder& encoder,
 }  // namespace
 
 Task<Outcome<Response>> list_object_versions(Call& call) {
+  if (auto plain = refuse_query(call); !plain) co_return plain.error();
   const auto request = parse_request(call);
   if (!request) co_return request.error();
   const storage::VersionListOptions& options = request->options;

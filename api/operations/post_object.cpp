@@ -6,6 +6,7 @@
 #include "api/encoding.h"
 #include "api/form_parser.h"
 #include "api/operations/operations.h"
+#include "api/virtual/virtual_key.h"
 #include "api/operations/results.h"
 #include "api/authorization.h"
 #include "api/post_policy.h"
@@ -302,6 +303,7 @@ Task<Outcome<Response>> post_object(Call& call) {
   if (!form) co_return form.error();
   auto key = key_of(*form);
   if (!key) co_return key.error();
+  if (is_virtual_key(*key)) co_return Failure(S3Error::method_not_allowed).with("Method", "POST");
   FormScope scope;
   scope.region = call.options.region;
   scope.locations = call.options.locations;
@@ -328,6 +330,7 @@ Task<Outcome<Response>> post_object(Call& call) {
   put.keyring = call.keyring;
   put.settings = call.settings;
   put.authenticator = call.authenticator;
+  put.answers = call.answers;
   put.events = call.events;
   put.form = true;
   put.target.bucket = call.target.bucket;

@@ -39,6 +39,12 @@ Failure body_failure(const storage::Error& error, const VerifiedBody& body) {
   return Failure(error);
 }
 
+Outcome<> refuse_query(const Call& call) {
+  const auto query = call.target.parameter("query");
+  if (!query) return done();
+  return invalid_argument("query", *query, "Only ListObjectsV2 takes a query");
+}
+
 Outcome<ListEncoder> ListEncoder::from(const Call& call) {
   ListEncoder encoder;
   const auto type = call.target.parameter("encoding-type");

@@ -21,8 +21,16 @@ std::string object_url(const Call& call);
 // The failure behind an error that the store or its body reported.
 Failure body_failure(const storage::Error& error, const VerifiedBody& body);
 
+// x-amz-checksum-algorithm and -type of a Create. Errors: InvalidRequest.
+Outcome<> read_checksum_wish(const Call& call, storage::UploadOptions& options);
+// The answer to a Create.
+Response created_upload(const Call& call, const storage::UploadInfo& upload);
+
 // ?uploadId. Errors: NoSuchUpload, also for one that no server would have given.
 Outcome<std::string> upload_id_parameter(const Call& call);
+
+// Of listings that know no queries, where one must not be overlooked. Errors: InvalidArgument.
+Outcome<> refuse_query(const Call& call);
 
 // Prints `text` as it is, or percent-encoded when the caller asked for encoding-type=url.
 class ListEncoder {

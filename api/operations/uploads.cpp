@@ -24,9 +24,6 @@ Outcome<std::string> upload_id_parameter(const Call& call) {
   return std::string(*id);
 }
 
-namespace {
-
-// x-amz-checksum-algorithm and -type of a Create. Errors: InvalidRequest.
 Outcome<> read_checksum_wish(const Call& call, storage::UploadOptions& options) {
   const auto name = call.header("x-amz-checksum-algorithm");
   const auto type_name = call.header("x-amz-checksum-type");
@@ -58,6 +55,23 @@ Outcome<> read_checksum_wish(const Call& call, storage::UploadOptions& options) 
   }
   return done();
 }
+
+Response created_upload(const Call& call, const storage::UploadInfo& upload) {
+  XmlWriter xml;
+  xml.open_root("InitiateMultipartUploadResult");
+  xml.element("Bucket", call.target.bucket);
+  xml.element("Key", call.target.key);
+  xml.element("UploadId", upload.upload_id);
+  xml.close("InitiateMultipartUploadResult");
+  Response response = xml_response(xml);
+  if (upload.options.algorithm != ChecksumAlgorithm::none) {
+    response.add_header("x-amz-checksum-algorithm", checksum_name(upload.options.algorithm));
+    response.add_header("x-amz-checksum-type", checksum_type_name(upload.options.type));
+  }
+  return response;
+}
+
+namespace {
 
 // The upload and part that a request names, and what its parts are hashed with.
 struct PartTarget {
@@ -113,17 +127,7 @@ Task<Outcome<Response>> create_multipart_upload(Call& call) {
   const auto upload = co_await call.store.create_upload(call.object_key(), options);
   if (!upload) co_return upload.error();
 
-  XmlWriter xml;
-  xml.open_root("InitiateMultipartUploadResult");
-  xml.element("Bucket", call.target.bucket);
-  xml.element("Key", call.target.key);
-  xml.element("UploadId", upload->upload_id);
-  xml.close("InitiateMultipartUploadResult");
-  Response response = xml_response(xml);
-  if (options.algorithm != ChecksumAlgorithm::none) {
-    response.add_header("x-amz-checksum-algorithm", checksum_name(options.algorithm));
-    response.add_header("x-amz-checksum-type", checksum_type_name(options.type));
-  }
+  Response response = created_upload(call, *upload);
   add_encryption_headers(sealing->envelope, response, true);
   const auto rules = call.settings->lifecycle.get(*call.bucket);
   add_abort_headers(rules.get(), call.target.key, upload->initiated_ms, response);

@@ -1,7 +1,7 @@
 # Sourced by ./start and ./check: what the build and the tests need, by name, from Debian, PyPI and npm.
 
 BUILD_PACKAGES="clang-19 g++-12 cmake ninja-build mold ccache pkg-config git libboost1.81-dev liburing-dev libisal-dev
-  librocksdb-dev libssl-dev libprotobuf-dev protobuf-compiler libexpat1-dev libxxhash-dev libfmt-dev libcli11-dev
+  libroaring-dev librocksdb-dev libssl-dev libprotobuf-dev protobuf-compiler libexpat1-dev libxxhash-dev libfmt-dev libcli11-dev
   nlohmann-json3-dev prometheus-cpp-dev libre2-dev
   libgtest-dev libgmock-dev libbenchmark-dev openssl"
 TEST_PACKAGES="libclang-rt-19-dev python3 python3-venv python3-pip curl rclone restic s3fs"

@@ -135,7 +135,7 @@ TEST(OperationRules, EveryRouteHasOne) {
     const api::OperationRule& rule = api::rule_of(route);
     EXPECT_EQ(rule.operation, route.operation);
     EXPECT_NE(rule.action, api::Action::none) << route.operation;
-    const bool by_key = route.scope == api::Scope::object || route.operation == "DeleteObjects" ||
+    const bool by_key = (route.scope == api::Scope::object || route.scope == api::Scope::virtual_object) || route.operation == "DeleteObjects" ||
                         route.operation == "PostObject";
     EXPECT_EQ(api::is_object_action(rule.action), by_key) << route.operation;
     EXPECT_EQ(rule.acl == api::AclOf::nobody, rule.permission == Permission::none) << route.operation;

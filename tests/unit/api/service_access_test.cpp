@@ -22,7 +22,7 @@ class AccessTest : public ServiceTest {
   }
   static std::string statement(const std::string& effect, const std::string& principal, const std::string& actions) {
     return R"({"Effect":")" + effect + R"(","Principal":)" + principal + R"(,"Action":[)" + actions +
-           R"(],"Resource":["arn:aws:s3:::bkt","arn:aws:s3:::bkt/*"]})";
+           R"(],"Resource":["arn:aws:s3:::bkt","arn:aws:s3:::bkt/*","arn:aws:s3:::bkt/.granary/*"]})";
   }
   void set_policy(const std::string& text) {
     const Reply reply = call("PUT", "/bkt?policy", text);
@@ -36,6 +36,7 @@ class AccessTest : public ServiceTest {
   // A request that means the route.
   TestRequest request_of(const Route& route) const {
     std::string target = route.scope == Scope::object ? "/bkt/k" : "/bkt";
+    if (route.scope == Scope::virtual_object) target = "/bkt/.granary/labels/truth";
     if (!route.sub_resource.empty()) {
       target += "?" + std::string(route.sub_resource);
       if (route.sub_resource == "uploadId") target += "=" + upload_;
