@@ -261,6 +261,7 @@ void read_file(const std::string& file, Config& config) {
        {"drives",
         [&](const json& v, const std::string& n) { list(v, n, [&](const json& e) { read_drive(e, base, config); }); }},
        {"memory_bytes", [&](const json& v, const std::string& n) { config.memory_bytes = number_of(v, n); }},
+       {"answer_bytes_max", [&](const json& v, const std::string& n) { config.answer_bytes_max = number_of(v, n); }},
        {"users",
         [&](const json& v, const std::string& n) { list(v, n, [&](const json& e) { config.users.push_back(read_user(e)); }); }},
        {"threads",
@@ -337,6 +338,10 @@ void check(const Config& config, bool serving) {
   }
   if (config.memory_bytes < kMemoryBytesMin) {
     throw ConfigError(fmt::format("memory_bytes must be at least {}", kMemoryBytesMin));
+  }
+  constexpr std::uint64_t kAnswerBytesMax = std::uint64_t{1} << 32;  // half of what is kept of all answers together
+  if (config.answer_bytes_max == 0 || config.answer_bytes_max > kAnswerBytesMax) {
+    throw ConfigError(fmt::format("answer_bytes_max must be from 1 to {}", kAnswerBytesMax));
   }
   if (config.connections_max == 0) throw ConfigError("connections_max must be at least 1");
   if (config.memory_wait_ms < 100 || config.memory_wait_ms > 60'000) {

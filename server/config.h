@@ -52,6 +52,7 @@ struct Config {
   std::uint64_t slow_reader_bytes_per_second = 4 * 1024;
   UpkeepConfig upkeep;
   api::LifecycleOptions lifecycle;
+  std::uint64_t answer_bytes_max = api::AnswerLimits().answer_bytes_max;  // of one answer of a virtual object
   std::uint32_t access_log_seconds = 300;    // how often access logs are written into their target buckets
   std::vector<std::string> storage_classes;  // beside those of AWS
   std::vector<std::string> website_domains;  // websites answer on BUCKET.domain; s3-website.localhost always

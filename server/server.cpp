@@ -262,6 +262,7 @@ bool Process::start(std::string& why) {
   options.users = config_.users;
   options.encryption = config_.encryption;
   options.lifecycle = config_.lifecycle;
+  options.answers.answer_bytes_max = config_.answer_bytes_max;
   options.notifications = config_.notifications;
   options.storage_classes = config_.storage_classes;
   options.website_domains = config_.website_domains;

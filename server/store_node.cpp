@@ -33,6 +33,7 @@ struct MemoryShares {
   std::size_t batches;   // stripes of the group commit: as many as are ever written at once
   std::size_t streams;   // stripes of large uploads
   std::size_t metadata;
+  std::size_t bitmaps;   // of labels; taken off the cache
 };
 
 MemoryShares share(std::uint64_t memory_bytes) {
@@ -46,8 +47,9 @@ MemoryShares share(std::uint64_t memory_bytes) {
   // A small pool serves few sizes at a time: below this the parts would be worth less than the whole.
   constexpr std::size_t kPartedUnits = 16;
   const std::size_t readers = units - streams >= kPartedUnits ? (units - streams) / 2 : 0;
-  return {memory_bytes / 2 - share_for_upkeep(memory_bytes), (units - streams - readers) * kUnit, readers * kUnit, batches, streams * kUnit,
-          memory_bytes / 8};
+  const std::size_t bitmaps = memory_bytes / 32;
+  return {memory_bytes / 2 - share_for_upkeep(memory_bytes) - bitmaps, (units - streams - readers) * kUnit, readers * kUnit, batches, streams * kUnit,
+          memory_bytes / 8, bitmaps};
 }
 // At the smallest memory that is allowed nothing is without its share.
 static_assert((kMemoryBytesMin / 16 * 5 - 4 * storage::io::kMaxBufferBytes) / storage::io::kMaxBufferBytes >= 5);
@@ -184,6 +186,7 @@ bool StoreNode::State::open_store(const Config& config, storage::MetricsRegistry
   storage::ObjectStoreOptions options;
   options.buffer_wait_ms_max = config.memory_wait_ms;
   options.reader_pool = reader_pool.get();
+  options.bitmap_bytes_max = share(config.memory_bytes).bitmaps;
   objects = std::make_unique<storage::ObjectStore>(*mirrors, *segments, *request_pool, *cache_pool,
                                                    storage::system_clock(), metrics, options);
   auto ready = run(objects->recover());

@@ -21,6 +21,7 @@
 #include "storage/record_cache.h"
 #include "storage/records.h"
 #include "storage/segment/segment_store.h"
+#include "storage/sorted_matches.h"
 #include "storage/upkeep/live_counters.h"
 #include "storage/upkeep/live_index.h"
 
@@ -79,6 +80,7 @@ struct ObjectStore::State {
   labels::BitmapCache bitmaps;
   labels::PostingListener* posting_listener = &bitmaps;  // null: nobody derives anything
   QueryPlanner planner;
+  SortedMatches sorted;
   upkeep::LiveCounters live_counters;
   std::unique_ptr<upkeep::LiveIndex> live_index;
   TaskGroup readers;  // read-ahead of open readers

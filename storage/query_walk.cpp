@@ -12,7 +12,6 @@ constexpr std::uint32_t kRowsPerScan = 1000;
 constexpr std::uint64_t kLookupCost = 8;
 // At most so much is sorted.
 constexpr std::uint64_t kSortedMax = 262'144;
-constexpr std::size_t kSortedBytesMax = 32 * 1024 * 1024;
 constexpr std::string_view kDefaultType = "binary/octet-stream";  // of objects whose client named none
 
 }  // namespace
@@ -72,26 +71,33 @@ Task<Result<>> MatchWalk::decide() {
 }
 
 Task<Result<>> MatchWalk::sort_candidates() {
-  std::size_t bytes = 0;
-  labels::Ordinal from = 0;
-  while (true) {
-    const std::vector<labels::Ordinal> ordinals = plan_.match.perhaps.set->slice(from, kRowsPerScan);
-    if (ordinals.empty()) break;
-    for (const labels::Ordinal ordinal : ordinals) {
-      auto row = co_await state_.metadata.get(rows::object(bucket_, ordinal));
-      if (!row && row.error() == Errc::not_found) continue;  // it has gone since
-      if (!row) co_return row.error();
-      if (!row->value.starts_with(scope_.prefix) || row->value <= scope_.after) continue;
-      bytes += row->value.size();
-      if (bytes > kSortedBytesMax) {
-        keys_.clear();
-        co_return success();  // heads are read instead
+  const labels::OrdinalSetPtr& candidates = plan_.match.perhaps.set;
+  keys_ = state_.sorted.find(bucket_, *candidates);
+  if (keys_ == nullptr) {
+    std::vector<std::string> keys;
+    std::size_t bytes = 0;
+    labels::Ordinal from = 0;
+    while (true) {
+      const std::vector<labels::Ordinal> ordinals = candidates->slice(from, kRowsPerScan);
+      if (ordinals.empty()) break;
+      for (const labels::Ordinal ordinal : ordinals) {
+        auto row = co_await state_.metadata.get(rows::object(bucket_, ordinal));
+        if (!row && row.error() == Errc::not_found) continue;  // it has gone since
+        if (!row) co_return row.error();
+        bytes += row->value.size() + sizeof(std::string);
+        if (bytes > SortedMatches::kBytesMax) co_return success();  // heads are read instead
+        keys.push_back(std::move(row->value));
       }
-      keys_.push_back(std::move(row->value));
+      from = ordinals.back() + 1;
     }
-    from = ordinals.back() + 1;
+    std::sort(keys.begin(), keys.end());
+    keys_ = std::make_shared<const std::vector<std::string>>(std::move(keys));
+    state_.sorted.keep(bucket_, candidates, keys_, bytes);
   }
-  std::sort(keys_.begin(), keys_.end());
+  const auto first = scope_.after < scope_.prefix
+                         ? std::lower_bound(keys_->begin(), keys_->end(), scope_.prefix)
+                         : std::upper_bound(keys_->begin(), keys_->end(), scope_.after);
+  next_key_ = static_cast<std::size_t>(first - keys_->begin());
   way_ = Way::by_key;
   co_return success();
 }
@@ -116,8 +122,12 @@ Task<Result<>> MatchWalk::ask(HeadRecordPtr record, std::vector<QueryMatch>& mat
 }
 
 Task<Result<>> MatchWalk::next_by_key(std::size_t limit, std::vector<QueryMatch>& matches) {
-  while (matches.size() < limit && next_key_ < keys_.size()) {
-    std::string key = std::move(keys_[next_key_++]);
+  while (matches.size() < limit && next_key_ < keys_->size()) {
+    std::string key = (*keys_)[next_key_++];
+    if (!key.starts_with(scope_.prefix)) {
+      next_key_ = keys_->size();  // behind the last beneath it
+      break;
+    }
     const std::string row_key = keys::head(bucket_, key);
     auto record = co_await look_at_head(state_, row_key, std::move(key));
     if (!record && record.error() == Errc::not_found) continue;
@@ -189,7 +199,7 @@ Task<Result<std::vector<QueryMatch>>> MatchWalk::next(std::size_t limit) {
 }
 
 void MatchWalk::skip(const std::string& prefix) {
-  while (next_key_ < keys_.size() && keys_[next_key_].starts_with(prefix)) ++next_key_;
+  while (keys_ != nullptr && next_key_ < keys_->size() && (*keys_)[next_key_].starts_with(prefix)) ++next_key_;
   const metadata::KeyRange beneath = metadata::prefix_range(keys::head_prefix(bucket_, prefix));
   while (at_ < page_.entries.size() && page_.entries[at_].key < beneath.end) ++at_;
   if (at_ == page_.entries.size()) range_.begin = std::max(range_.begin, beneath.end);

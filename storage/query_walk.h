@@ -34,7 +34,7 @@ class MatchWalk final : public QueryWalk {
   enum class Way : std::uint8_t { undecided, by_key, by_head };
 
   Task<Result<>> decide();
-  // False: there is more than may be sorted.
+  // Leaves the way as it is where there is more than may be sorted.
   Task<Result<>> sort_candidates();
   Task<Result<>> next_by_key(std::size_t limit, std::vector<QueryMatch>& matches);
   Task<Result<>> read_heads();
@@ -48,7 +48,7 @@ class MatchWalk final : public QueryWalk {
   LabelQuery query_;
   Scope scope_;
   Way way_ = Way::undecided;
-  std::vector<std::string> keys_;  // by_key: ascending, those left from next_key_ on
+  SortedMatches::Keys keys_;       // by_key: those left from next_key_ on
   std::size_t next_key_ = 0;
   metadata::KeyRange range_;       // by_head: what is not read yet
   metadata::Page page_;            // what is read

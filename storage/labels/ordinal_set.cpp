@@ -46,9 +46,10 @@ OrdinalSet& OrdinalSet::operator-=(const OrdinalSet& other) {
 }
 
 bool operator==(const OrdinalSet& a, const OrdinalSet& b) {
+  if (a.size() != b.size()) return false;
   OrdinalSet only_a(a);
   only_a -= b;
-  return only_a.empty() && a.size() == b.size();
+  return only_a.empty();
 }
 
 std::vector<Ordinal> OrdinalSet::slice(Ordinal from, std::size_t limit) const {

@@ -30,7 +30,7 @@ class QueryHistory {
   }
 
   void step() {
-    switch (random_() % 12) {
+    switch (random_() % 15) {
       case 0:
       case 1:
       case 2:
@@ -44,6 +44,9 @@ class QueryHistory {
       case 10:
         if (random_() % 4 == 0) switch_versioning();
         break;
+      case 11:
+      case 12: annotate(); break;
+      case 13: forget_annotation(); break;
       default:
         if (random_() % 10 == 0) store_.reboot();
         else if (random_() % 10 == 0) cut();
@@ -122,6 +125,54 @@ class QueryHistory {
 
   void tag() { [[maybe_unused]] const auto tagged = store_.set_tags({"b", any_key()}, any_tags()); }
 
+  // Payloads whose labels are known by hand.
+  struct Payload {
+    const char* text;
+    const char* leaf;  // below the annotation's name; empty: the name itself. Null: no values
+    std::vector<labels::Value> values;
+  };
+  static const std::vector<Payload>& payloads() {
+    static const std::vector<Payload> kPayloads = {
+        {"7", "", {labels::Value(7.0)}},
+        {"{\"score\":0.5}", ".score", {labels::Value(0.5)}},
+        {"{\"score\":[1,200,\"cat\",true]}", ".score",
+         {labels::Value(1.0), labels::Value(200.0), labels::Value("cat"), labels::Value(true)}},
+        {"{\"class\":\"cat\"}", ".class", {labels::Value("cat")}},
+        {"null", nullptr, {}},
+        {"dog", "", {labels::Value("dog")}}};
+    return kPayloads;
+  }
+
+  void annotate() {
+    const std::string key = any_key();
+    const Payload& payload = one_of(payloads());
+    AnnotationPut put;
+    put.name = below(2) == 0 ? "truth" : "seen";
+    put.payload = payload.text;
+    put.md5 = tests::md5_of(put.payload);
+    [[maybe_unused]] const auto done = store_.run(store_.objects().put_annotation({"b", key}, {}, put));
+  }
+
+  void forget_annotation() {
+    const std::string key = any_key();
+    AnnotationRemoval removal;
+    removal.name = below(2) == 0 ? "truth" : "seen";
+    [[maybe_unused]] const auto done = store_.run(store_.objects().remove_annotation({"b", key}, {}, removal));
+  }
+
+  // What the annotations of the current version say, asked of the store by name and payload.
+  void add_annotations(const std::string& key, labels::LabelSet& labels) {
+    for (const std::string name : {"truth", "seen"}) {
+      const auto annotated = store_.run(store_.objects().annotation({"b", key}, {}, name));
+      if (!annotated) continue;
+      labels.add_name(name);
+      for (const Payload& payload : payloads()) {
+        if (annotated->payload != payload.text || payload.leaf == nullptr) continue;
+        for (const labels::Value& value : payload.values) labels.add(name + payload.leaf, value);
+      }
+    }
+  }
+
   void copy() {
     auto source = store_.run(store_.objects().open({"b", any_key()}));
     if (!source || (*source)->info()->delete_marker) return;
@@ -170,6 +221,7 @@ class QueryHistory {
       for (const auto& [name, value] : (*info)->attributes.user_metadata) {
         object.labels.add("meta." + name, labels::Value(value));
       }
+      add_annotations(key, object.labels);
       objects_.emplace(key, std::move(object));
     }
   }
@@ -177,11 +229,11 @@ class QueryHistory {
   static bool asks_quarantined(const std::string& text) { return text.find("rule.quarantined") != std::string::npos; }
 
   std::string any_literal() {
-    static const Keys kLiterals = {"'cat'", "'dog'", "'cat2'", "''", "'7'", "7", "TRUE", "'text/plain'", "'a/2'", "100"};
+    static const Keys kLiterals = {"'cat'", "'dog'", "'cat2'", "''", "'7'", "7", "TRUE", "'text/plain'", "'a/2'", "100", "0.5", "200"};
     return one_of(kLiterals);
   }
   std::string any_name() {
-    static const Keys kNames = {"class", "class", "split", "n", "rule", "meta.camera", "nobody", "object.key", "object.type",
+    static const Keys kNames = {"class", "class", "split", "n", "rule", "meta.camera", "nobody", "truth", "truth.score", "seen.score", "seen", "truth.class", "object.key", "object.type",
                                 "object.size", "rule.quarantined"};
     return one_of(kNames);
   }
@@ -193,7 +245,7 @@ class QueryHistory {
       case 2: return any_name() + (below(2) == 0 ? " IN (" : " NOT IN (") + any_literal() + ", " + any_literal() + ")";
       case 3: return any_name() + (below(2) == 0 ? " LIKE 'ca%'" : " LIKE 'a/%'");
       case 4: return any_name() + " BETWEEN 'cat' AND 'd'";
-      case 5: return any_name() + " >= 'cat2'";
+      case 5: return any_name() + (below(2) == 0 ? " >= 'cat2'" : " BETWEEN 0 AND 7");
       case 6: return any_name() + (below(2) == 0 ? " < 150" : " > 'b'");
       default: return any_name() + " " + one_of(kOrders) + " " + any_literal();
     }
@@ -254,7 +306,7 @@ class QueryHistory {
   }
 
   void check_statistics(const LabelQuery& query, const Keys& expected, const std::string& text) {
-    for (const std::string name : {"class", "object.size", "nobody"}) {
+    for (const std::string name : {"class", "object.size", "nobody", "truth.score"}) {
       std::map<labels::Value, std::uint64_t> counts;
       std::uint64_t labelled = 0;
       for (const std::string& key : expected) {
