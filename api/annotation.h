@@ -14,5 +14,6 @@ bool has_annotation_characters(std::string_view text);
 Outcome<> check_annotation_name(std::string_view name);
 // A version under its client's key has no annotations: nobody but the client could read what they are about.
 bool has_customer_key(const storage::ObjectInfo& version);
+bool is_customer_envelope(const std::string& encryption);  // Controls::encryption of such a version
 
 }  // namespace api

@@ -16,6 +16,8 @@
 namespace api {
 
 class KeptAnswers;
+class LabelStreams;
+class RuleRuns;
 class EventQueue;
 class Keyring;
 struct BucketSettings;
@@ -40,6 +42,8 @@ struct Call {
   BucketSettings* settings = nullptr;  // likewise
   const Authenticator* authenticator = nullptr;  // likewise
   KeptAnswers* answers = nullptr;                // likewise
+  LabelStreams* label_streams = nullptr;         // likewise
+  RuleRuns* rule_runs = nullptr;                 // likewise
   // Where the object of this call really lies: of uploads to virtual objects.
   std::optional<storage::ObjectKey> staged;
   EventQueue* events = nullptr;   // likewise

@@ -18,6 +18,9 @@
 #include "api/user_registry.h"
 #include "api/virtual/hidden_bucket.h"
 #include "api/virtual/kept_answers.h"
+#include "api/virtual/label_streams.h"
+#include "api/virtual/rules.h"
+#include "api/annotation.h"
 #include "storage/base/log.h"
 
 namespace api {
@@ -92,6 +95,8 @@ struct Service::State {
   LifecycleRunner lifecycle;
   AccessLog access_log;
   KeptAnswers answers;
+  LabelStreams label_streams;
+  RuleRuns rule_runs;
 
   State(storage::ObjectStore& object_store, storage::Clock& service_clock, ServiceOptions given)
       : store(object_store),
@@ -107,7 +112,10 @@ struct Service::State {
         events(store, clock, options.notifications),
         lifecycle(store, clock, options.lifecycle, {events, settings, clock, options.region}),
         access_log(store, clock, keyring),
-        answers(store, clock, options.answers) {
+        answers(store, clock, options.answers),
+        label_streams(store, clock),
+        rule_runs(store, clock) {
+    store.set_annotation_refusal(is_customer_envelope);
     options.directory = &users;
     options.website_domains.emplace_back(kLocalWebsiteDomain);
     wipe(options.secrets_key.data(), options.secrets_key.size());
@@ -294,6 +302,8 @@ Task<Outcome<Response>> Service::State::read_for_site(const Request& request, Ht
   call.settings = &settings;
   call.authenticator = &authenticator;
   call.answers = &answers;
+  call.label_streams = &label_streams;
+  call.rule_runs = &rule_runs;
   call.events = &events;
   call.target.bucket = bucket->name;
   call.target.key = std::move(key);
@@ -344,6 +354,11 @@ Task<> Service::flush_access_logs() {
   co_await state_->answers.expire();
 }
 
+Task<> Service::run_label_streams() {
+  co_await state_->label_streams.keep();
+  co_await state_->rule_runs.keep();
+}
+
 Task<> Service::run_lifecycle() { co_await state_->lifecycle.run_once(); }
 
 Task<storage::Result<>> Service::start() {
@@ -353,6 +368,8 @@ Task<storage::Result<>> Service::start() {
   const auto swept = co_await sweep_hidden_bucket(state_->store, state_->clock.wall_ms() - kAbandonedMs);
   // A store that takes no writes now must serve reads all the same; what is left goes with the next start.
   if (!swept) storage::log_warn("hidden_bucket_not_swept", {{"why", swept.error().message()}});
+  const auto streams = co_await state_->label_streams.sweep();
+  if (!streams) storage::log_warn("label_streams_not_swept", {{"why", streams.error().message()}});
   co_return co_await state_->events.start();
 }
 
@@ -368,6 +385,8 @@ Task<Response> Service::handle(const Request& request, HttpBody& body) {
   call.settings = &state_->settings;
   call.authenticator = &state_->authenticator;
   call.answers = &state_->answers;
+  call.label_streams = &state_->label_streams;
+  call.rule_runs = &state_->rule_runs;
   call.events = &state_->events;
   if (state_->is_sts(call)) {
     auto answer = co_await answer_sts(call, state_->authenticator, state_->sessions);

@@ -141,6 +141,9 @@ class Service {
   // decides how often (LifecycleOptions::scan_seconds).
   Task<> run_lifecycle();
 
+  // Goes on with streams of labels that a restart or an impatient client left, and with rules being applied to what is there. One task at a time; the caller decides how often.
+  Task<> run_label_streams();
+
   // Writes the access logs that have been gathered, and drops kept answers that nobody wants any more. One task at a time; the caller decides how often.
   Task<> flush_access_logs();
   // The users of the metadata store, for the operator. Lives as the Service.

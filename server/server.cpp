@@ -106,6 +106,18 @@ Task<> keep_lifecycle(api::Service& service, std::uint32_t scan_seconds) {
   }
 }
 
+// Goes on with streams of labels, until it is cancelled.
+Task<> keep_label_streams(api::Service& service) {
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  const asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
+  while (cancellation.cancelled() == asio::cancellation_type::none) {
+    timer.expires_after(std::chrono::seconds(1));
+    auto [error] = co_await timer.async_wait(asio::as_tuple(storage::use_task));
+    if (error) co_return;
+    co_await service.run_label_streams();
+  }
+}
+
 // Writes access logs from time to time, and a last time when it is cancelled.
 Task<> keep_access_logs(api::Service& service, std::uint32_t seconds) {
   asio::steady_timer timer(co_await asio::this_coro::executor);
@@ -161,6 +173,7 @@ class Process {
   std::unique_ptr<AdminServer> admin_;
   std::vector<std::unique_ptr<CoreThread>> cores_;
   storage::TaskGroup lifecycle_;
+  storage::TaskGroup label_streams_;
   storage::TaskGroup access_logs_;
 };
 
@@ -290,6 +303,7 @@ bool Process::start(std::string& why) {
   }
   store_->attach(cores_.front()->core.executor);
   lifecycle_.spawn(cores_.front()->core.executor, keep_lifecycle(*service_, config_.lifecycle.scan_seconds));
+  label_streams_.spawn(cores_.front()->core.executor, keep_label_streams(*service_));
   access_logs_.spawn(cores_.front()->core.executor, keep_access_logs(*service_, config_.access_log_seconds));
   storage::log_info("ready", {{"listen", config_.listen},
                               {"tls", config_.tls.listen.empty() ? "off" : config_.tls.listen},
@@ -345,6 +359,7 @@ void Process::stop() {
   s3_->stop();
   admin_service_->stop();
   start_on(*cores_.front(), end_group(lifecycle_)).get();
+  start_on(*cores_.front(), end_group(label_streams_)).get();
   on_all_cores(begin_stop);
   on_all_cores([limit](CoreThread& core) { return drain(core, limit); });
   on_all_cores(close_listeners);

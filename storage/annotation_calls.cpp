@@ -17,13 +17,6 @@ namespace {
 constexpr std::size_t kPayloadInlineMax = 16 * 1024;
 constexpr std::size_t kInlineOfVersionMax = 4 * 1024 * 1024;
 
-std::uint64_t random_revision() {
-  std::uint64_t revision = 0;
-  const segment::BlobId random = random_blob_id();
-  std::memcpy(&revision, random.data(), sizeof revision);
-  return revision;
-}
-
 AnnotationInfo info_of(const labels::Annotation& annotation) {
   AnnotationInfo info;
   info.name = annotation.name;
@@ -34,26 +27,12 @@ AnnotationInfo info_of(const labels::Annotation& annotation) {
   return info;
 }
 
-// What the payload says, beside which annotation of which version it is.
-void describe(labels::Annotation& annotation, std::string_view payload) {
-  labels::Payload parsed = labels::parse_payload(annotation.name, payload);
-  annotation.json = parsed.json;
-  annotation.json_length = parsed.json_length;
-  annotation.leaves = std::move(parsed.leaves);
-  annotation.not_indexed = std::move(parsed.not_indexed);
-  annotation.cut = false;
-}
-
 Result<> check_annotation(const WriteCondition& condition, const labels::Annotation* current) {
   if (condition.if_none_match_any && current != nullptr) return Errc::precondition_failed;
   if (!condition.if_match) return success();
   if (current == nullptr) return Errc::annotation_not_found;
   const bool matches = *condition.if_match == "*" || *condition.if_match == hex(current->md5);
   return matches ? success() : Result<>(Errc::precondition_failed);
-}
-
-std::uint32_t chunks_of(const StoredBody& body) {
-  return static_cast<std::uint32_t>((body.extents.size() + kExtentsPerChunk - 1) / kExtentsPerChunk);
 }
 
 // Leaves that were cut come back where there is room again. `fresh` is the annotation that is being put, whose payload lies
@@ -75,7 +54,7 @@ Task<Result<>> restore_leaves(ObjectStore::State& state, labels::Sources& source
     if (!row) co_return row.error();
     auto payload = co_await state.read_payload(std::move(*row));
     if (!payload) co_return payload.error();
-    describe(annotation, *payload);
+    ObjectStore::State::describe_payload(annotation, *payload);
     sources.put(std::move(annotation));
     sources.fit();
   }
@@ -83,6 +62,26 @@ Task<Result<>> restore_leaves(ObjectStore::State& state, labels::Sources& source
 }
 
 }  // namespace
+
+std::uint32_t chunks_of(const StoredBody& body) {
+  return static_cast<std::uint32_t>((body.extents.size() + kExtentsPerChunk - 1) / kExtentsPerChunk);
+}
+
+std::uint64_t random_revision() {
+  std::uint64_t revision = 0;
+  const segment::BlobId random = random_blob_id();
+  std::memcpy(&revision, random.data(), sizeof revision);
+  return revision;
+}
+
+void ObjectStore::State::describe_payload(labels::Annotation& annotation, std::string_view payload) {
+  labels::Payload parsed = labels::parse_payload(annotation.name, payload);
+  annotation.json = parsed.json;
+  annotation.json_length = parsed.json_length;
+  annotation.leaves = std::move(parsed.leaves);
+  annotation.not_indexed = std::move(parsed.not_indexed);
+  annotation.cut = false;
+}
 
 bool ObjectStore::State::fits_inline(const labels::Sources& sources, std::string_view name, std::size_t bytes) {
   if (bytes > kPayloadInlineMax) return false;
@@ -136,7 +135,7 @@ Task<Result<>> ObjectStore::State::add_annotation(VersionEdit& edit, records::Ve
   annotation.modified_ms = clock.wall_ms();
   annotation.checksum_algorithm = static_cast<std::uint8_t>(put.checksum.algorithm);
   annotation.inlined = stored == nullptr;
-  describe(annotation, put.payload);
+  describe_payload(annotation, put.payload);
   const std::string row_key = keys::annotation(next.holder(), annotation.name, annotation.revision);
 
   records::Annotation row;
@@ -246,6 +245,36 @@ Task<Result<Annotated>> ObjectStore::put_annotation(ObjectKey key, std::string v
       result.annotation.checksum = put.checksum;
       co_return result;
     }
+    if (rewritten.error() != Errc::conflict) co_return rewritten.error();
+    bucket = co_await state_->find_bucket(key.bucket);
+    if (!bucket) co_return bucket.error();
+  }
+  co_return Errc::conditional_conflict;
+}
+
+Task<Result<>> ObjectStore::relabel(ObjectKey key, RuleJudge rules) {
+  auto bucket = co_await state_->find_bucket(key.bucket);
+  if (!bucket) co_return bucket.error();
+  const std::string row_key = keys::head((*bucket)->id, key.key);
+  const KeyLocks::Guard guard = co_await state_->locks.lock(row_key);
+  for (int attempt = 0; attempt < kCommitAttemptsMax; ++attempt) {
+    auto version = co_await state_->find_head(row_key, key.key);
+    if (!version) co_return version.error();
+    if ((*version)->info->delete_marker) co_return Errc::not_found;
+    records::Version next = (*version)->row.current();
+    if (next.holder().empty()) next.set_holder(random_bytes16());
+    VersionEdit edit;
+    Result<> judged = co_await state_->set_rules(edit, next, rules);
+    if (!judged && judged.error() != Errc::conflict) co_return judged;
+    const records::Version& before = (*version)->row.current();
+    const bool same = judged && edit.transaction.puts.empty() && edit.transaction.removes.empty() &&
+                      next.labels() == before.labels();
+    if (same) co_return success();
+    Result<HeadRecordPtr> rewritten = Errc::conflict;
+    if (judged) {
+      rewritten = co_await state_->rewrite(std::move(edit), *bucket, key.key, std::move(*version), std::move(next));
+    }
+    if (rewritten) co_return success();
     if (rewritten.error() != Errc::conflict) co_return rewritten.error();
     bucket = co_await state_->find_bucket(key.bucket);
     if (!bucket) co_return bucket.error();

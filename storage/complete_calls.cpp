@@ -149,6 +149,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::complete_upload(ObjectKey key, std::str
     replacement.key = key.key;
     replacement.condition = options.condition;
     replacement.companion = options.companion;
+    replacement.rules = options.rules;
     records::Version& version = replacement.version;
     *version.mutable_attributes() = upload->row.attributes();
     *version.mutable_controls() = upload->row.controls();

@@ -23,6 +23,9 @@ constexpr char kUpload = 'U';
 constexpr char kVersion = 'V';
 constexpr char kParts = 'W';
 constexpr char kLabelSources = 'X';
+constexpr char kPendingLabel = 'q';
+constexpr char kPendingLines = 'p';
+constexpr char kPendingBytes = 'b';
 constexpr char kRegistry = 'Y';
 // K, M, N, O, n, o: rows of the index (storage/labels/rows.cpp).
 
@@ -101,6 +104,7 @@ std::string escaped(std::string_view text) {
 
 std::string format_version() { return typed(kMeta) + "format"; }
 std::string next_bucket_id() { return typed(kMeta) + "next_bucket_id"; }
+std::string labels_indexed() { return typed(kMeta) + "labels_indexed"; }
 std::string segment_highest() { return typed(kMeta) + "segment_highest"; }
 
 std::string bucket(std::string_view name) {
@@ -154,6 +158,11 @@ std::string head(BucketId bucket, std::string_view key) {
 
 std::string head_prefix(BucketId bucket, std::string_view key_prefix) {
   return numbered(kHead, bucket) + escaped(key_prefix);
+}
+
+std::optional<BucketId> head_bucket(std::string_view key) {
+  if (!take_type(key, kHead)) return std::nullopt;
+  return take_u64(key);
 }
 
 std::optional<std::string> head_object(std::string_view key) {
@@ -241,6 +250,31 @@ std::string annotation(std::string_view holder, std::string_view name, std::uint
   append_text(row, name);
   append_u64(row, revision);
   return row;
+}
+
+std::string pending_labels_prefix(BucketId bucket) { return numbered(kPendingLabel, bucket); }
+std::string pending_lines(BucketId bucket) { return numbered(kPendingLines, bucket); }
+std::string pending_bytes(BucketId bucket) { return numbered(kPendingBytes, bucket); }
+
+std::string pending_labels_of(BucketId bucket, std::string_view key) {
+  std::string row = pending_labels_prefix(bucket);
+  append_text(row, key);
+  return row;
+}
+
+std::string pending_label(BucketId bucket, std::string_view key, std::string_view name) {
+  std::string row = pending_labels_of(bucket, key);
+  append_text(row, name);
+  return row;
+}
+
+std::optional<PendingKey> pending_parts_of(std::string_view row) {
+  if (!take_type(row, kPendingLabel) || !take_u64(row)) return std::nullopt;
+  auto key = take_text(row);
+  if (!key) return std::nullopt;
+  auto name = take_text(row);
+  if (!name || !row.empty()) return std::nullopt;
+  return PendingKey{std::move(*key), std::move(*name)};
 }
 
 std::string label_sources(std::string_view holder) {

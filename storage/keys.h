@@ -20,6 +20,7 @@ std::string escaped(std::string_view text);
 
 std::string format_version();
 std::string next_bucket_id();
+std::string labels_indexed();  // there once every head that needs an ordinal has one
 
 std::string bucket(std::string_view name);
 std::string bucket_prefix(std::string_view name_prefix);
@@ -33,6 +34,7 @@ std::optional<BucketId> dead_bucket_id(std::string_view key);
 std::string head(BucketId bucket, std::string_view key);
 std::string heads_prefix();  // all heads of all buckets
 bool is_head(std::string_view key);
+std::optional<BucketId> head_bucket(std::string_view key);
 std::string head_prefix(BucketId bucket, std::string_view key_prefix);
 std::optional<std::string> head_object(std::string_view key);  // the object's key
 std::string parts(BucketId bucket, std::string_view key, std::uint64_t version_number);
@@ -61,6 +63,18 @@ std::string older_inline(const segment::BlobId& blob);
 std::string annotation(std::string_view holder, std::string_view name, std::uint64_t revision);
 std::string annotations_prefix(std::string_view holder);
 std::string label_sources(std::string_view holder);
+
+// Labels that wait for their object.
+std::string pending_label(BucketId bucket, std::string_view key, std::string_view name);
+std::string pending_labels_prefix(BucketId bucket);
+std::string pending_labels_of(BucketId bucket, std::string_view key);
+std::string pending_lines(BucketId bucket);  // counters
+std::string pending_bytes(BucketId bucket);
+struct PendingKey {
+  std::string key;
+  std::string name;
+};
+std::optional<PendingKey> pending_parts_of(std::string_view row);
 
 std::string blob_chunk(const segment::BlobId& blob, std::uint32_t chunk);
 std::string blob_chunk_prefix(const segment::BlobId& blob);

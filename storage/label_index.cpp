@@ -127,9 +127,34 @@ void LabelIndex::lend(labels::BucketId bucket, Lease lease) {
 
 void LabelIndex::lend_first(labels::BucketId bucket) { lend(bucket, {1, 1 + kLease}); }
 
+Task<Result<std::int64_t>> LabelIndex::pending_lines(labels::BucketId bucket) {
+  {
+    std::lock_guard lock(mutex_);
+    const auto known = pending_.find(bucket);
+    if (known != pending_.end()) co_return known->second ? 1 : 0;
+  }
+  auto entry = co_await metadata_.get(keys::pending_lines(bucket));
+  if (!entry && entry.error() != Errc::not_found) co_return entry.error();
+  Result<std::int64_t> lines = std::int64_t{0};
+  if (entry) lines = metadata::counter_value(entry->value);
+  if (!lines) co_return lines.error();
+  std::lock_guard lock(mutex_);
+  if (pending_.size() >= kLeasesMax) pending_.clear();
+  // Somebody may have noted one since the look.
+  bool& known = pending_.try_emplace(bucket, false).first->second;
+  known = known || *lines > 0;
+  co_return known ? 1 : 0;
+}
+
+void LabelIndex::note_pending(labels::BucketId bucket) {
+  std::lock_guard lock(mutex_);
+  pending_[bucket] = true;
+}
+
 void LabelIndex::forget(labels::BucketId bucket) {
   std::lock_guard lock(mutex_);
   leases_.erase(bucket);
+  pending_.erase(bucket);
 }
 
 Task<Result<labels::Ordinal>> LabelIndex::new_ordinal(BucketRecordPtr bucket) {

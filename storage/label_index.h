@@ -52,6 +52,12 @@ class LabelIndex {
   // The first lease of a new bucket, which its creator wrote: ordinals 1 to kLease.
   static std::string first_lease_value() { return metadata::counter_bytes(static_cast<std::int64_t>(1 + kLease)); }
   void lend_first(labels::BucketId bucket);
+  // Whether labels may be pending in a bucket. A key's writer asks with the key locked, and whoever makes a label pending says so
+  // with that key locked: so neither misses the other.
+  // 0: none.
+  Task<Result<std::int64_t>> pending_lines(labels::BucketId bucket);
+  void note_pending(labels::BucketId bucket);
+
   // The bucket is gone.
   void forget(labels::BucketId bucket);
 
@@ -77,6 +83,7 @@ class LabelIndex {
   RecordCache<labels::NameId> names_;  // by row
   std::mutex mutex_;
   std::unordered_map<labels::BucketId, Lease> leases_;
+  std::unordered_map<labels::BucketId, bool> pending_;  // whether any may be there; absent: not known
 };
 
 }  // namespace storage

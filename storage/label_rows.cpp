@@ -107,7 +107,7 @@ void leave_out(labels::Labelled& labelled, const LabelIndex::NameIds& ids, const
 
 std::vector<std::string> label_row_prefixes(keys::BucketId bucket) {
   return {rows::postings_prefix(bucket), rows::objects_prefix(bucket), rows::not_indexed_prefix(bucket),
-          rows::names_prefix(bucket)};
+          rows::names_prefix(bucket), keys::pending_lines(bucket), keys::pending_bytes(bucket)};
 }
 
 Task<Result<labels::Sources>> ObjectStore::State::load_sources(records::Version version) {
@@ -130,6 +130,26 @@ void ObjectStore::State::set_sources(metadata::Transaction& transaction, records
   transaction.put(row, std::move(bytes));
   next.set_labels_row(true);
   next.clear_labels();
+}
+
+void ObjectStore::State::reset_sources(VersionEdit& edit, records::Version& next, const labels::Sources& sources) {
+  const std::string row = keys::label_sources(next.holder());
+  const auto put_before =
+      std::erase_if(edit.transaction.puts, [&](const metadata::Transaction::Put& put) { return put.key == row; });
+  // A row that this edit would have put is not there to be removed.
+  if (put_before > 0) next.set_labels_row(false);
+  set_sources(edit.transaction, next, sources);
+}
+
+Task<Result<>> ObjectStore::State::set_rules(VersionEdit& edit, records::Version& next, const RuleJudge& rules) {
+  auto labels = rules(next.size());
+  if (!labels) co_return labels.error();
+  auto sources = co_await new_sources(edit, next);
+  if (!sources) co_return sources.error();
+  if (sources->rules == *labels) co_return success();
+  sources->rules = std::move(*labels);
+  reset_sources(edit, next, *sources);
+  co_return success();
 }
 
 Task<Result<labels::Labelled>> ObjectStore::State::labels_of(keys::BucketId bucket, HeadRecordPtr version) {
@@ -173,6 +193,10 @@ Task<Result<>> ObjectStore::State::change_labels(VersionEdit& edit, BucketRecord
     after->set_ordinal(*ordinal);
   }
   if (!present_before && !present_after) co_return success();
+  if (!present_before) {
+    Result<> joined = co_await join_pending(edit, bucket->id, key, *after->mutable_current());
+    if (!joined) co_return joined;
+  }
   labels::Labelled old_labels;
   labels::Labelled new_labels;
   if (present_before && has_labels(before->row.current())) {

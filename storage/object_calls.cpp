@@ -39,6 +39,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::put(ObjectKey key, PutOptions options, 
   replacement.key = key.key;
   replacement.condition = options.condition;
   replacement.companion = options.companion;
+  replacement.rules = options.rules;
   describe_body(*stored, replacement.version);
   replacement.version.set_modified_ms(state_->clock.wall_ms());
   *replacement.version.mutable_attributes() = encode(options.attributes);

@@ -48,6 +48,7 @@ Task<Result<>> ObjectStore::recover() {
   } else if (format.error() == Errc::not_found) {
     metadata::Transaction transaction;
     transaction.put(keys::format_version(), metadata::counter_bytes(kRecordFormat));
+    transaction.put(keys::labels_indexed(), std::string());
     auto revision = co_await state_->metadata.commit(std::move(transaction));
     if (!revision) co_return revision.error();
   } else {
@@ -62,7 +63,7 @@ Task<Result<>> ObjectStore::recover() {
     Result<> buried = co_await state_->bury_bucket(*bucket);
     if (!buried) co_return buried.error();
   }
-  co_return success();
+  co_return co_await state_->index_old_heads();
 }
 
 Task<> ObjectStore::stop() { co_await state_->readers.join(); }
@@ -165,6 +166,10 @@ Task<Result<ObjectInfoPtr>> ObjectStore::State::replace_current(Replacement repl
     edit.change = replacement.change;
     records::Head head;
     *head.mutable_current() = replacement.version;
+    if (replacement.rules) {
+      Result<> judged = co_await set_rules(edit, *head.mutable_current(), replacement.rules);
+      if (!judged) co_return judged.error();
+    }
     Result<> placed = co_await supersede(edit, replacement.bucket, replacement.key, current, head, kept);
     if (!placed && placed.error() != Errc::conflict) co_return placed.error();
     if (placed) add_body_rows(edit, replacement, row_key, head.current());

@@ -29,6 +29,7 @@
 #include "storage/base/result.h"
 #include "storage/base/task.h"
 #include "storage/io/buffer.h"
+#include "storage/labels/value.h"
 #include "storage/label_query.h"
 
 namespace storage {
@@ -183,7 +184,13 @@ class CommitCompanion {
 
 class OpenObject;
 
+// What ingest rules make of a new object of this size: labels by their whole names. An error stops the commit and arrives
+// unchanged. May be called again after a race, and on any thread.
+using RuleLabels = std::vector<std::pair<std::string, labels::Value>>;
+using RuleJudge = std::function<Result<RuleLabels>(std::uint64_t size)>;
+
 struct PutOptions {
+  RuleJudge rules;  // here and below: may be empty
   const OpenObject* annotations_of = nullptr;  // a version whose annotations the new one gets; the caller keeps it open
   Attributes attributes;
   Controls controls;
@@ -252,6 +259,31 @@ struct AnnotationRemoval {
   bool bypass_governance = false;
 };
 
+// One line of a stream of labels: an annotation for the current version of a key.
+struct LabelLine {
+  std::string key;
+  AnnotationPut put;  // without condition
+};
+enum class LabelLineFate : std::uint8_t {
+  applied,
+  pending,       // the key has no current version: kept until it has one
+  pending_full,  // it would be pending, and the bucket keeps kPendingLinesMax lines or kPendingBytesMax already
+  annotation_limit,
+  refused,       // by the check
+};
+inline constexpr std::int64_t kPendingLinesMax = 10'000'000;  // of a bucket
+inline constexpr std::int64_t kPendingBytesMax = 64LL << 30;  // of payloads
+
+// A label without an object.
+struct PendingLabel {
+  std::string key;
+  std::string payload;
+};
+struct PendingPage {
+  std::vector<PendingLabel> labels;  // by key; may be empty although there is more
+  std::optional<std::string> next;   // pass as `cursor` for the next page
+};
+
 struct Annotated {
   ObjectInfoPtr version;
   AnnotationInfo annotation;  // of a removal the name alone
@@ -265,6 +297,7 @@ struct AnnotationPage {
 };
 
 struct CopyOptions {
+  RuleJudge rules;
   bool annotations = true;  // copied, too
   // Replaced wholesale where given, else taken from the source.
   std::optional<Attributes> attributes;  // its tags are ignored
@@ -397,6 +430,7 @@ struct CompletedPart {
 };
 
 struct CompleteOptions {
+  RuleJudge rules;
   WriteCondition condition;
   std::optional<std::uint64_t> object_size;  // x-amz-mp-object-size
   Checksum checksum;                         // whole-object value sent with Complete; none: not given
@@ -523,6 +557,19 @@ class ObjectStore {
                                                 std::string after, std::uint32_t limit);
   // One that is not there is no error, unless if_match is given. precondition_failed, object_locked.
   Task<Result<Annotated>> remove_annotation(ObjectKey key, std::string version_id, AnnotationRemoval removal);
+  // Puts many annotations on current versions in one transaction, with the row that `progress` makes of their fates: of the
+  // first lines as many as fit, at least one, whose fates it returns. Lines of absent keys become pending; the newest of a key and
+  // a name counts. What creates a key takes its pending lines along, in the same transaction.
+  Task<Result<std::vector<LabelLineFate>>> put_annotations(
+      std::string bucket, std::vector<LabelLine> lines,
+      std::function<CompanionRow(const std::vector<LabelLineFate>& fates)> progress);
+  // Pending labels of one annotation name, by key, from `cursor` (empty: from the first); reads at most `rows_max` rows.
+  Task<Result<PendingPage>> pending_labels(std::string bucket, std::string name, std::string cursor, std::uint32_t rows_max);
+  Task<Result<>> drop_pending_labels(std::string bucket, std::string name);
+  // Judges a current version anew by rules; its labels of rules become those. not_found: there is none, or a delete marker.
+  Task<Result<>> relabel(ObjectKey key, RuleJudge rules);
+  // Which versions can have no annotations, by Controls::encryption: what is pending for them stays so. Before the first call.
+  void set_annotation_refusal(std::function<bool(const std::string& encryption)> refusal);
 
   Task<Result<ObjectPage>> list(std::string bucket, ListOptions options);  // current versions that are no markers
   Task<Result<VersionPage>> list_versions(std::string bucket, VersionListOptions options);

@@ -51,6 +51,8 @@ struct VersionEdit {
   upkeep::LiveChange change;   // what the counters must learn once the transaction went through
   std::int64_t versions = 0;   // how many more versions the bucket holds, delete markers counted
   std::int64_t bytes = 0;      // how many more bytes, as clients see them
+  std::int64_t pending_lines = 0;  // how many more labels without an object, and their payloads' bytes
+  std::int64_t pending_bytes = 0;
   std::vector<labels::PostingChange> postings;  // what the transaction does to the index
 };
 
@@ -81,6 +83,7 @@ struct ObjectStore::State {
   labels::PostingListener* posting_listener = &bitmaps;  // null: nobody derives anything
   QueryPlanner planner;
   SortedMatches sorted;
+  std::function<bool(const std::string& encryption)> refuses_annotations;  // empty: nothing does
   upkeep::LiveCounters live_counters;
   std::unique_ptr<upkeep::LiveIndex> live_index;
   TaskGroup readers;  // read-ahead of open readers
@@ -133,12 +136,17 @@ struct ObjectStore::State {
   Task<Result<labels::Sources>> load_sources(records::Version version);
   // Makes `sources` those of `next`, which becomes a version in this transaction.
   void set_sources(metadata::Transaction& transaction, records::Version& next, const labels::Sources& sources);
+  // The same where the edit may have put some for it already.
+  void reset_sources(VersionEdit& edit, records::Version& next, const labels::Sources& sources);
   // The labels that the index has, or would have if the version was the current one. None of a delete marker.
   Task<Result<labels::Labelled>> labels_of(keys::BucketId bucket, HeadRecordPtr version);
   // What the index must learn when the current version of a key changes from `before` (null: the key is absent, or has no
   // row of the index yet) to head.current() (`after` null: the key goes). Gives the key its ordinal.
   Task<Result<>> change_labels(VersionEdit& edit, BucketRecordPtr bucket, std::string key, HeadRecordPtr before,
                                records::Head* after);
+  // Makes the index of a store that was written before there was one: at the start, before any call. Once done it is never
+  // looked for again.
+  Task<Result<>> index_old_heads();
   // A version's annotations and sources, when it goes for good.
   Task<Result<>> release_labels(VersionEdit& edit, records::Version version);
   // One annotation's payload.
@@ -150,6 +158,16 @@ struct ObjectStore::State {
   // if it lies in segments; the caller keeps it until the commit.
   Task<Result<>> add_annotation(VersionEdit& edit, records::Version& next, AnnotationPut put, const StoredBody* stored);
   Task<Result<>> take_annotation(VersionEdit& edit, records::Version& next, std::string name);
+  // Puts what the rules say of `next`, a version of this edit, among its sources.
+  Task<Result<>> set_rules(VersionEdit& edit, records::Version& next, const RuleJudge& rules);
+  // Gives a version that becomes current on an absent key the labels that are pending for it.
+  Task<Result<>> join_pending(VersionEdit& edit, keys::BucketId bucket, std::string key, records::Version& next);
+  // Takes one pending row away with what it holds.
+  Task<Result<>> take_pending(VersionEdit& edit, metadata::Entry entry);
+  // All pending labels of a bucket, or those of one name.
+  Task<Result<>> drop_pending(keys::BucketId bucket, std::optional<std::string> name);
+  // What a payload says, beside which annotation of which version it is.
+  static void describe_payload(labels::Annotation& annotation, std::string_view payload);
   // Whether one more payload of this size goes into its row.
   static bool fits_inline(const labels::Sources& sources, std::string_view name, std::size_t bytes);
   // Gives `to`, a new version with a holder, copies of the annotations of `from`. not_found: `from` has changed.
@@ -212,6 +230,7 @@ struct ObjectStore::State {
     upkeep::LiveChange change;                  // what `extra` makes live and kills
     std::vector<segment::BlobId> blobs;         // what the body holds beside an inline extent
     CommitCompanion* companion = nullptr;
+    RuleJudge rules;                            // may be empty
   };
   // Errc::conflict when a precondition of `extra` does not hold (any more).
   Task<Result<ObjectInfoPtr>> replace_current(Replacement replacement);
@@ -228,6 +247,11 @@ std::string random_bytes16();
 
 // Adds what the companion, which may be null, wants to be written with `version`.
 void add_companion_rows(CommitCompanion* companion, const ObjectInfo& version, metadata::Transaction& transaction);
+
+// Names an annotation's payload row for good.
+std::uint64_t random_revision();
+// How many chunk rows a stored body has.
+std::uint32_t chunks_of(const StoredBody& body);
 
 // Where the body lies, in its version record.
 void describe_extents(const StoredBody& body, records::Version& version);

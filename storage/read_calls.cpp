@@ -166,6 +166,7 @@ Task<Result<ObjectInfoPtr>> ObjectStore::copy(const OpenObject& source, ObjectKe
   replacement.key = target.key;
   replacement.condition = options.condition;
   replacement.companion = options.companion;
+  replacement.rules = options.rules;
   records::Version& to = replacement.version;
   to = from;
   to.clear_version_id();

@@ -116,6 +116,8 @@ void merge(VersionEdit& into, VersionEdit& edit) {
   append(into.postings, edit.postings);
   into.versions += edit.versions;
   into.bytes += edit.bytes;
+  into.pending_lines += edit.pending_lines;
+  into.pending_bytes += edit.pending_bytes;
 }
 
 std::size_t bytes_of(const metadata::Transaction& transaction) {

@@ -266,6 +266,8 @@ Task<Result<>> ObjectStore::State::bury_bucket(keys::BucketId bucket) {
       if (!aborted && aborted.error() != Errc::upload_not_found) co_return aborted.error();
     }
   }
+  Result<> dropped = co_await drop_pending(bucket, std::nullopt);
+  if (!dropped) co_return dropped;
   for (std::string prefix : label_row_prefixes(bucket)) {
     while (true) {
       auto rows = co_await metadata.scan(metadata::prefix_range(prefix), 1000);

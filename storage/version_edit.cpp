@@ -34,7 +34,23 @@ std::int64_t bound_of(std::uint64_t quota) {
 
 }  // namespace
 
+namespace {
+
+void count_pending(VersionEdit& edit, keys::BucketId bucket) {
+  if (edit.pending_lines != 0) {
+    edit.transaction.add(keys::pending_lines(bucket), edit.pending_lines, INT64_MIN,
+                         edit.pending_lines > 0 ? kPendingLinesMax : INT64_MAX);
+  }
+  if (edit.pending_bytes != 0) {
+    edit.transaction.add(keys::pending_bytes(bucket), edit.pending_bytes, INT64_MIN,
+                         edit.pending_bytes > 0 ? kPendingBytesMax : INT64_MAX);
+  }
+}
+
+}  // namespace
+
 void count_versions(VersionEdit& edit, const BucketInfo& bucket, bool within_quota) {
+  count_pending(edit, bucket.id);
   if (edit.versions != 0) {
     const bool bounded = within_quota && edit.versions > 0;
     edit.transaction.add(keys::object_count(bucket.id), edit.versions, edit.versions < 0 ? 0 : INT64_MIN,

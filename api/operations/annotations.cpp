@@ -32,11 +32,13 @@ Outcome<> check_annotation_name(std::string_view name) {
   return done();
 }
 
-bool has_customer_key(const storage::ObjectInfo& version) {
-  if (version.controls.encryption.empty()) return false;
-  const auto envelope = Envelope::parse(version.controls.encryption);
+bool is_customer_envelope(const std::string& encryption) {
+  if (encryption.empty()) return false;
+  const auto envelope = Envelope::parse(encryption);
   return !envelope || envelope->kind == EncryptionKind::customer;
 }
+
+bool has_customer_key(const storage::ObjectInfo& version) { return is_customer_envelope(version.controls.encryption); }
 
 namespace {
 

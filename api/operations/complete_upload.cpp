@@ -5,6 +5,7 @@
 #include "api/encoding.h"
 #include "api/encryption.h"
 #include "api/events/change_events.h"
+#include "api/ingest_gate.h"
 #include "api/limits.h"
 #include "api/object_headers.h"
 #include "api/operations/operations.h"
@@ -160,9 +161,12 @@ Task<Outcome<Response>> complete_multipart_upload(Call& call) {
 
   ChangeEvents events(call, EventKind::created_complete);
   options->companion = events.companion();
+  IngestGate gate(call);
+  options->rules = gate.judge();
   storage::CompleteFailure fault;
   const auto info = co_await call.store.complete_upload(call.object_key(), *id, std::move(*parts),
                                                         std::move(*options), &fault);
+  if (auto refusal = gate.refusal()) co_return std::move(*refusal);
   if (!info) co_return complete_failure(info.error(), fault, *id);
 
   XmlWriter xml;

@@ -11,6 +11,7 @@
 #include "api/encryption.h"
 #include "api/events/change_events.h"
 #include "api/http_date.h"
+#include "api/ingest_gate.h"
 #include "api/object_headers.h"
 #include "api/object_lock.h"
 #include "api/operations/operations.h"
@@ -130,6 +131,7 @@ Task<storage::Result<storage::ObjectInfoPtr>> copy_through(Call& call, storage::
   options.condition = std::move(plan.options.condition);
   options.companion = plan.options.companion;
   options.controls.encryption = plan.sealing.envelope;
+  options.rules = std::move(plan.options.rules);
   const auto envelope = Envelope::parse(plan.sealing.envelope);
   const bool customer_key = envelope && envelope->kind == EncryptionKind::customer;
   if (plan.options.annotations && !customer_key) options.annotations_of = &source;
@@ -171,11 +173,14 @@ Task<Outcome<Response>> copy_object(Call& call) {
   plan->options.companion = events.companion();
   storage::Result<storage::ObjectInfoPtr> info = storage::Errc::invalid_argument;
   const std::string envelope = plan->sealing.envelope;
+  IngestGate gate(call);
+  plan->options.rules = gate.judge();
   if (!plan->shares_bytes) {
     info = co_await copy_through(call, **source, std::move(*plan));
   } else {
     info = co_await call.store.copy(**source, call.object_key(), std::move(plan->options));
   }
+  if (auto refusal = gate.refusal()) co_return std::move(*refusal);
   if (!info) co_return info.error();
 
   XmlWriter xml;

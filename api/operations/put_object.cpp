@@ -5,6 +5,7 @@
 #include "api/encryption.h"
 #include "api/events/change_events.h"
 #include "api/http_date.h"
+#include "api/ingest_gate.h"
 #include "api/object_headers.h"
 #include "api/object_lock.h"
 #include "api/operations/operations.h"
@@ -54,12 +55,15 @@ Task<Outcome<Response>> put_object(Call& call) {
   options.controls = std::move(*controls);
   options.controls.lock = *lock;
   options.controls.encryption = sealing->envelope;
+  IngestGate gate(call);
+  options.rules = gate.judge();
   options.condition = std::move(*condition);
   ChangeEvents events(call, call.form ? EventKind::created_post : EventKind::created_put);
   options.companion = events.companion();
   VerifiedBody body(call.body, std::move(*plan));
   SealedBody sealed(body, call.store.request_pool(), *sealing, 0);
   const auto info = co_await call.store.put(call.object_key(), std::move(options), sealed.source());
+  if (auto refusal = gate.refusal()) co_return std::move(*refusal);
   if (!info) co_return body_failure(info.error(), body);
 
   Response response;

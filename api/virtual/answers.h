@@ -11,6 +11,17 @@ namespace api {
 Task<Outcome<VirtualContent>> read_agreement(Call& call, std::string rest);
 Task<Outcome<VirtualContent>> read_count(Call& call, std::string rest);
 Task<Outcome<VirtualContent>> read_drift(Call& call, std::string rest);
+Task<Outcome<VirtualContent>> read_label_stream(Call& call, std::string rest);
+Task<Outcome<>> write_label_stream(Call& call, std::string rest, storage::BodySource& body);
+Task<Outcome<std::vector<storage::ObjectInfoPtr>>> list_label_streams(Call& call, std::string after, std::uint32_t limit);
+Task<Outcome<VirtualContent>> read_pending(Call& call, std::string rest);
+Task<Outcome<>> remove_pending(Call& call, std::string rest);
+Task<Outcome<VirtualContent>> read_rules(Call& call, std::string rest);
+Task<Outcome<>> write_rules(Call& call, std::string rest, storage::BodySource& body);
+Task<Outcome<>> remove_rules(Call& call, std::string rest);
+Task<Outcome<std::vector<storage::ObjectInfoPtr>>> list_rules(Call& call, std::string after, std::uint32_t limit);
+Task<Outcome<VirtualContent>> read_rule_run(Call& call, std::string rest);
+Task<Outcome<>> write_rule_run(Call& call, std::string rest, storage::BodySource& body);
 Task<Outcome<VirtualContent>> read_labels(Call& call, std::string rest);
 Task<Outcome<VirtualContent>> read_query(Call& call, std::string rest);
 Task<Outcome<VirtualContent>> read_stats(Call& call, std::string rest);

@@ -15,7 +15,11 @@ constexpr VirtualRow kRows[] = {
     {.pattern = "count/", .read = read_count},
     {.pattern = "drift/", .read = read_drift},
     {.pattern = "labels", .read = read_labels},
+    {.pattern = "labels/", .read = read_label_stream, .write = write_label_stream, .list = list_label_streams},
+    {.pattern = "pending/", .read = read_pending, .remove = remove_pending},
     {.pattern = "query/", .read = read_query},
+    {.pattern = "rules", .read = read_rules, .write = write_rules, .remove = remove_rules, .list = list_rules},
+    {.pattern = "rules/apply", .read = read_rule_run, .write = write_rule_run},
     {.pattern = "stats/", .read = read_stats},
     {.pattern = "unlabelled/", .read = read_unlabelled},
 };

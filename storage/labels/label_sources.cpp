@@ -242,7 +242,10 @@ void Labeller::metadata(std::string_view name, std::string_view value) {
 }
 
 void Labeller::add(const Sources& sources) {
-  for (const auto& [name, each] : sources.rules) value(name, each);
+  for (const auto& [name, each] : sources.rules) {
+    if (each.kind() == Kind::string) text(name, each.text());
+    else value(name, each);
+  }
   for (const Annotation& annotation : sources.annotations) {
     if (is_reserved_label(annotation.name)) {
       leave_out(annotation.name, 1);

@@ -5,6 +5,7 @@ import binascii
 import concurrent.futures
 import hashlib
 import io
+import json
 import urllib.request
 
 import boto3
@@ -374,3 +375,64 @@ def test_a_full_store_is_not_asked_again(program):
         server.stop()
     finally:
         server.discard()
+
+
+ANNOTATIONS = "put_object_annotation" if MODERN and hasattr(boto3.client("s3", region_name="us-east-1"), "put_object_annotation") \
+    else None
+
+
+@pytest.mark.skipif(ANNOTATIONS is None, reason="this boto3 has no annotation calls")
+def test_annotations(s3, bucket):
+    etag = s3.put_object(Bucket=bucket, Key="k", Body=b"image")["ETag"]
+    put = s3.put_object_annotation(Bucket=bucket, Key="k", AnnotationName="truth", AnnotationPayload=b'{"class":"cat"}')
+    assert put["Key"] == "k" and put["AnnotationName"] == "truth" and put["ChecksumType"] == "FULL_OBJECT"
+    got = s3.get_object_annotation(Bucket=bucket, Key="k", AnnotationName="truth", ChecksumMode="ENABLED")
+    assert got["AnnotationPayload"].read() == b'{"class":"cat"}' and got["ETag"] == put["ETag"]
+    for algorithm in ("CRC32", "SHA256", "CRC64NVME"):
+        s3.put_object_annotation(Bucket=bucket, Key="k", AnnotationName=algorithm, AnnotationPayload=b"1",
+                                 ChecksumAlgorithm=algorithm)
+    names = []
+    for page in s3.get_paginator("list_object_annotations").paginate(Bucket=bucket, Key="k", MaxAnnotationResults=3):
+        names += [each["AnnotationName"] for each in page.get("Annotations", [])]
+    assert names == ["CRC32", "CRC64NVME", "SHA256", "truth"]
+    listed = s3.list_object_annotations(Bucket=bucket, Key="k", AnnotationPrefix="tr")["Annotations"]
+    assert [each["Size"] for each in listed] == [15]
+    with pytest.raises(ClientError) as raised:
+        s3.put_object_annotation(Bucket=bucket, Key="k", AnnotationName="truth", AnnotationPayload=b"x",
+                                 ObjectIfMatch='"0"')
+    assert code_of(raised) == ("PreconditionFailed", 412)
+    s3.copy_object(Bucket=bucket, Key="copy", CopySource={"Bucket": bucket, "Key": "k"})
+    assert s3.get_object_annotation(Bucket=bucket, Key="copy", AnnotationName="truth")["ETag"] == put["ETag"]
+    s3.copy_object(Bucket=bucket, Key="bare", CopySource={"Bucket": bucket, "Key": "k"}, AnnotationDirective="EXCLUDE")
+    s3.delete_object_annotation(Bucket=bucket, Key="k", AnnotationName="truth", ObjectIfMatch=etag)
+    for key in ("k", "bare"):
+        with pytest.raises(ClientError) as raised:
+            s3.get_object_annotation(Bucket=bucket, Key=key, AnnotationName="truth")
+        assert code_of(raised) == ("NoSuchAnnotation", 404)
+
+
+def test_label_streams(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="here", Body=b"image")
+    s3.put_object(Bucket=bucket, Key=".granary/labels/truth",
+                  Body=b'{"key":"here","payload":{"class":"3"}}\n{"key":"later","payload":{"class":"8"}}\nbroken\n')
+    report = json.loads(read(s3, bucket, ".granary/labels/truth"))
+    assert (report["state"], report["applied"], report["pending"], report["rejected"]) == ("done", 1, 1, 1)
+    assert read(s3, bucket, ".granary/pending/truth") == b'{"key":"later","payload":{"class":"8"}}\n'
+    s3.put_object(Bucket=bucket, Key="later", Body=b"image")
+    assert read(s3, bucket, ".granary/pending/truth") == b""
+    found = s3.get_object(Bucket=bucket, Key=".granary/query/truth.class IN ('3', '8')")["Body"].read()
+    assert [json.loads(line)["key"] for line in found.splitlines()] == ["here", "later"]
+
+
+def test_ingest_rules(s3, bucket):
+    rules = {"rules": [{"name": "path", "key": "^train/(?P<class>[^/]+)/", "labels": {"class": "${class}"}}]}
+    s3.put_object(Bucket=bucket, Key=".granary/rules", Body=json.dumps(rules).encode())
+    assert json.loads(read(s3, bucket, ".granary/rules")) == rules
+    s3.put_object(Bucket=bucket, Key="train/cat/1", Body=b"image")
+    line = json.loads(read(s3, bucket, ".granary/query/class = 'cat'"))
+    assert line["labels"] == {"class": "cat"}
+    with pytest.raises(ClientError) as raised:
+        s3.put_object(Bucket=bucket, Key=".granary/rules", Body=b'{"rules":[{"name":"x","key":"("}]}')
+    assert code_of(raised) == ("InvalidArgument", 400)
+    s3.delete_object(Bucket=bucket, Key=".granary/rules")
+    assert json.loads(read(s3, bucket, ".granary/rules")) == {"rules": []}

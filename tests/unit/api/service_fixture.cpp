@@ -130,6 +130,8 @@ ServiceTest::~ServiceTest() {
   segments_.reset();
 }
 
+void ServiceTest::run_label_work() { run_task(context_, service_->run_label_streams()); }
+
 void ServiceTest::make_service(api::ServiceOptions options) {
   service_ = std::make_unique<api::Service>(*store_, clock_, std::move(options));
 }

@@ -56,6 +56,8 @@ class ServiceTest : public testing::Test {
                        std::string body);
   static std::string complete_body(const std::vector<std::pair<unsigned, std::string>>& parts);
 
+  // A round of what goes on beside requests for labels.
+  void run_label_work();
   void make_service(api::ServiceOptions options);
   static api::ServiceOptions default_options();
 
