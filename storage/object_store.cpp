@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include "storage/base/log.h"
 #include "storage/live_index.h"
 #include "storage/object_store_state.h"
 
@@ -63,7 +64,10 @@ Task<Result<>> ObjectStore::recover() {
     Result<> buried = co_await state_->bury_bucket(*bucket);
     if (!buried) co_return buried.error();
   }
-  co_return co_await state_->index_old_heads();
+  // A store that takes no writes now must serve reads all the same: the next start tries again.
+  const Result<> indexed = co_await state_->index_old_heads();
+  if (!indexed) log_warn("labels_not_indexed", {{"why", indexed.error().message()}});
+  co_return success();
 }
 
 Task<> ObjectStore::stop() { co_await state_->readers.join(); }
