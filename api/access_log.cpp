@@ -6,6 +6,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "api/access/bucket_access.h"
 #include "api/ascii.h"
 #include "api/call.h"
 #include "api/checksum.h"
@@ -93,9 +94,31 @@ std::string two_texts(std::string_view a, std::string_view b) { return std::stri
 
 }  // namespace
 
-Outcome<LoggingTarget> parse_logging(const XmlElement& document) {
-  const XmlElement* const enabled = document.child("LoggingEnabled");
-  if (enabled == nullptr || document.children.size() != 1) return S3Error::malformed_xml;
+namespace {
+
+// FULL_CONTROL, READ or WRITE, to users and groups.
+Outcome<std::vector<Grant>> parse_target_grants(XmlElement& list, const UserFinder& users) {
+  auto grants = parse_grants(list, users);
+  if (!grants) {
+    if (grants.error().error() == S3Error::malformed_acl) return S3Error::malformed_xml;
+    return grants.error();
+  }
+  for (std::size_t i = 0; i < grants->size(); ++i) {
+    const Grant& grant = (*grants)[i];
+    if (grant.permission == Permission::read_acp || grant.permission == Permission::write_acp) return S3Error::malformed_xml;
+    if (grant.grantee != Grantee::user) continue;
+    for (XmlElement& child : list.children[i].children) {
+      if (child.name == "Grantee") child.children = {XmlElement{"ID", grant.id, {}}};
+    }
+  }
+  return grants;
+}
+
+}  // namespace
+
+Outcome<LoggingTarget> parse_logging(XmlElement& document, const UserFinder& users) {
+  if (document.children.size() != 1 || document.children.front().name != "LoggingEnabled") return S3Error::malformed_xml;
+  XmlElement* const enabled = &document.children.front();
   LoggingTarget target;
   const auto bucket = child_text(*enabled, "TargetBucket");
   const auto prefix = child_text(*enabled, "TargetPrefix");
@@ -105,11 +128,13 @@ Outcome<LoggingTarget> parse_logging(const XmlElement& document) {
   if (target.prefix.size() > storage::kKeyBytesMax / 2 || (!target.prefix.empty() && !check_key(target.prefix))) {
     return S3Error::malformed_xml;
   }
-  for (const XmlElement& child : enabled->children) {
+  for (XmlElement& child : enabled->children) {
     if (child.name == "TargetBucket" || child.name == "TargetPrefix") continue;
     if (child.name == "TargetGrants") {
-      if (child.children.empty()) continue;
-      return Failure(S3Error::not_implemented).with("Header", child.name);
+      auto grants = parse_target_grants(child, users);
+      if (!grants) return grants.error();
+      target.grants = std::move(*grants);
+      continue;
     }
     if (child.name != "TargetObjectKeyFormat" || child.children.size() != 1) return S3Error::malformed_xml;
     const XmlElement& format = child.children.front();
@@ -122,9 +147,11 @@ Outcome<LoggingTarget> parse_logging(const XmlElement& document) {
 }
 
 std::shared_ptr<const LoggingTarget> stored_logging(std::string_view text) {
-  const auto document = parse_xml(text, "BucketLoggingStatus");
+  auto document = parse_xml(text, "BucketLoggingStatus");
   if (!document) return nullptr;
-  auto target = parse_logging(*document);
+  // Who is meant was found out when the text came.
+  const UserFinder any{[](std::string_view) { return true; }, [](std::string_view) { return std::nullopt; }};
+  auto target = parse_logging(*document, any);
   if (!target) return nullptr;
   return std::make_shared<const LoggingTarget>(std::move(*target));
 }
@@ -211,7 +238,7 @@ storage::Task<storage::Result<>> AccessLog::write(const std::string& source, con
   EncryptionWish wish;
   const auto setting = (*bucket)->settings.find(kEncryptionSetting);
   if (setting != (*bucket)->settings.end()) wish.envelope.kind = BucketEncryption::parse(setting->second).kind;
-  if (wish.envelope.kind == EncryptionKind::kms) co_return make_error_code(S3Error::not_implemented);
+  if (is_kms(wish.envelope.kind)) co_return make_error_code(S3Error::not_implemented);
   const auto sealing = co_await make_sealing(keyring_, std::move(wish));
   if (!sealing) co_return make_error_code(sealing.error().error());
 
@@ -229,6 +256,12 @@ storage::Task<storage::Result<>> AccessLog::write(const std::string& source, con
   storage::PutOptions options;
   options.attributes.content_type = "text/plain";
   options.controls.encryption = sealing->envelope;
+  if (!batch.target.grants.empty() && ownership_of(**bucket) != Ownership::bucket_owner_enforced) {
+    Acl acl;
+    acl.grants.push_back(Grant{Grantee::user, batch.owner_id, Permission::full_control});
+    acl.grants.insert(acl.grants.end(), batch.target.grants.begin(), batch.target.grants.end());
+    options.controls.acl = write_acl_text(acl, batch.owner_id);
+  }
   LinesBody lines(batch.lines);
   SealedBody sealed(lines, store_.request_pool(), *sealing, 0);
   const auto put = co_await store_.put(std::move(key), std::move(options), sealed.source());

@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 
+#include "api/access/acl.h"
 #include "api/error_table.h"
 #include "storage/base/clock.h"
 #include "storage/object_store.h"
@@ -31,10 +32,12 @@ struct LoggingTarget {
   std::string bucket;
   std::string prefix;
   bool partitioned = false;  // names begin with owner, region, bucket and day
+  std::vector<Grant> grants;  // on each log, beside its owner's
 };
 
-// What <LoggingEnabled> says. Errors: MalformedXML, NotImplemented (grants to others).
-Outcome<LoggingTarget> parse_logging(const XmlElement& document);
+// What <LoggingEnabled> says; e-mail addresses of grants become the ids that they stand for. Errors: InvalidArgument,
+// MalformedXML, UnresolvableGrantByEmailAddress.
+Outcome<LoggingTarget> parse_logging(XmlElement& document, const UserFinder& users);
 // The same of a stored text; null if it is none.
 std::shared_ptr<const LoggingTarget> stored_logging(std::string_view text);
 

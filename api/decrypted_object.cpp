@@ -162,15 +162,36 @@ class DamagedReader final : public storage::ObjectReader {
 
 }  // namespace
 
-DecryptedObject::DecryptedObject(std::unique_ptr<storage::OpenObject> object, SecretKeyPtr key,
+DecryptedObject::DecryptedObject(std::unique_ptr<storage::OpenObject> object, BodyKeys keys,
                                  storage::io::BufferPool& pool)
-    : owned_(std::move(object)), object_(*owned_), key_(std::move(key)), pool_(pool) {}
+    : DecryptedObject(*object, std::move(keys), pool) {
+  owned_ = std::move(object);
+}
 
-DecryptedObject::DecryptedObject(storage::OpenObject& object, SecretKeyPtr key, storage::io::BufferPool& pool)
-    : object_(object), key_(std::move(key)), pool_(pool) {}
+DecryptedObject::DecryptedObject(storage::OpenObject& object, BodyKeys keys, storage::io::BufferPool& pool)
+    : object_(object), keys_(std::move(keys)), pool_(pool), info_(object.info()), sizes_(info_) {
+  if (!keys_.inner) return;
+  // Between the two layers a body is as long as the inner one made it.
+  auto beneath = std::make_shared<storage::ObjectInfo>(*info_);
+  auto above = std::make_shared<storage::ObjectInfo>(*info_);
+  beneath->size = above->stored_size = sealed_size(info_->size);
+  if (!info_->parts.empty()) beneath->size = above->stored_size = 0;
+  for (std::size_t i = 0; i < info_->parts.size(); ++i) {
+    beneath->parts[i].size = above->parts[i].stored_size = sealed_size(info_->parts[i].size);
+    beneath->size += beneath->parts[i].size;
+    above->stored_size += beneath->parts[i].size;
+  }
+  BodyKeys outer;
+  outer.outer = keys_.outer;
+  outer.whole_first = keys_.whole_first;
+  auto layer = std::make_unique<DecryptedObject>(object, std::move(outer), pool);
+  layer->sizes_ = std::move(beneath);
+  beneath_ = std::move(layer);
+  sizes_ = std::move(above);
+}
 
 std::unique_ptr<storage::ObjectReader> DecryptedObject::read(std::uint64_t offset, std::uint64_t length) {
-  const storage::ObjectInfo& info = *object_.info();
+  const storage::ObjectInfo& info = *sizes_;
   CHECK(length > 0);
   CHECK(offset <= info.size);
   CHECK(length <= info.size - offset);
@@ -191,12 +212,15 @@ std::unique_ptr<storage::ObjectReader> DecryptedObject::read(std::uint64_t offse
     if (begin_here < end_here) {
       const std::uint64_t in_part = begin_here - plain_offset;
       if (stretches.empty()) skip = static_cast<std::size_t>(in_part % kPlainChunkBytes);
-      stretches.push_back(stretch_of(part.number, stored_offset, part.size, in_part, end_here - begin_here));
+      const std::uint32_t sealed_as = keys_.whole_first && &part == &info.parts.front() ? 0 : part.number;
+      stretches.push_back(stretch_of(sealed_as, stored_offset, part.size, in_part, end_here - begin_here));
     }
     plain_offset += part.size;
     stored_offset += part.stored_size;
   }
-  return std::make_unique<DecryptingReader>(object_, key_, pool_, std::move(stretches), skip, length);
+  storage::OpenObject& stored = beneath_ ? *beneath_ : object_;
+  return std::make_unique<DecryptingReader>(stored, keys_.inner ? keys_.inner : keys_.outer, pool_, std::move(stretches), skip,
+                                            length);
 }
 
 }  // namespace api

@@ -9,24 +9,28 @@
 
 #include <memory>
 
-#include "api/secret_key.h"
+#include "api/envelope.h"
 #include "storage/object_store.h"
 
 namespace api {
 
 class DecryptedObject final : public storage::OpenObject {
  public:
-  DecryptedObject(std::unique_ptr<storage::OpenObject> object, SecretKeyPtr key, storage::io::BufferPool& pool);
-  DecryptedObject(storage::OpenObject& object, SecretKeyPtr key, storage::io::BufferPool& pool);
+  // `keys`: with an outer one.
+  DecryptedObject(std::unique_ptr<storage::OpenObject> object, BodyKeys keys, storage::io::BufferPool& pool);
+  DecryptedObject(storage::OpenObject& object, BodyKeys keys, storage::io::BufferPool& pool);
 
-  const storage::ObjectInfoPtr& info() const override { return object_.info(); }
+  const storage::ObjectInfoPtr& info() const override { return info_; }
   std::unique_ptr<storage::ObjectReader> read(std::uint64_t offset, std::uint64_t length) override;
 
  private:
   std::unique_ptr<storage::OpenObject> owned_;
   storage::OpenObject& object_;
-  SecretKeyPtr key_;
+  BodyKeys keys_;
   storage::io::BufferPool& pool_;
+  storage::ObjectInfoPtr info_;                  // as clients see it
+  storage::ObjectInfoPtr sizes_;                 // of this layer and of what is stored beneath it
+  std::unique_ptr<storage::OpenObject> beneath_;  // the outer layer taken off, where there are two
 };
 
 }  // namespace api

@@ -109,15 +109,17 @@ Outcome<> name_kms_key(const Call& call, std::string_view key_id, Envelope& enve
 
 Outcome<> read_kms(const Call& call, const BucketEncryption& bucket, EncryptionWish& wish) {
   Envelope& envelope = wish.envelope;
-  envelope.kind = EncryptionKind::kms;
   std::string_view key_id = call.header(kKeyIdHeader).value_or("");
-  const bool bucket_is_kms = bucket.kind == EncryptionKind::kms;
+  const bool bucket_is_kms = is_kms(bucket.kind);
   if (key_id.empty() && bucket_is_kms) key_id = bucket.key_id;
   if (key_id.size() > kKeyIdBytesMax || !is_header_safe(key_id)) return invalid_argument(kKeyIdHeader, key_id);
   if (auto named = name_kms_key(call, key_id, envelope); !named) return named.error();
   const auto bucket_key = read_bucket_key(call, bucket_is_kms && bucket.bucket_key);
   if (!bucket_key) return bucket_key.error();
-  envelope.bucket_key = *bucket_key;
+  if (*bucket_key && envelope.kind == EncryptionKind::kms_double && call.header(kBucketKeyHeader)) {
+    return invalid_argument(kBucketKeyHeader, "true", "Bucket keys are not supported for DSSE-KMS.");
+  }
+  envelope.bucket_key = *bucket_key && envelope.kind == EncryptionKind::kms;
   if (const auto context = call.header(kContextHeader)) {
     const auto raw = from_base64(*context);
     if (!raw || context->size() > kContextBytesMax || !is_json_string_map(*raw)) {
@@ -163,7 +165,7 @@ Outcome<EncryptionWish> read_encryption(const Call& call) {
                               "x-amz-server-side-encryption : aws:kms");
     }
     wish.envelope.kind = bucket.kind;
-    if (bucket.kind != EncryptionKind::kms) return wish;
+    if (!is_kms(bucket.kind)) return wish;
     if (auto read = read_kms(call, bucket, wish); !read) return read.error();
     return wish;
   }
@@ -177,10 +179,10 @@ Outcome<EncryptionWish> read_encryption(const Call& call) {
     wish.envelope.kind = EncryptionKind::store;
     return wish;
   }
-  if (*method == "aws:kms:dsse") return Failure(S3Error::not_implemented).with("Header", kHeader);
-  if (*method != "aws:kms") {
+  if (*method != "aws:kms" && *method != "aws:kms:dsse") {
     return invalid_argument(kHeader, *method, "The encryption method specified is not supported");
   }
+  wish.envelope.kind = *method == "aws:kms" ? EncryptionKind::kms : EncryptionKind::kms_double;
   if (auto read = read_kms(call, bucket, wish); !read) return read.error();
   return wish;
 }
@@ -221,13 +223,13 @@ Task<Outcome<Sealing>> make_sealing(Keyring& keyring, EncryptionWish wish) {
     if (!found) co_return found.error();
     wrapping = std::move(*found);
   }
-  sealing.key = std::make_shared<const SecretKey>(wish.envelope.seal(*wrapping));
+  sealing.keys = wish.envelope.seal(*wrapping);
   sealing.envelope = wish.envelope.text();
   if (wish.envelope.kind != EncryptionKind::store) sealing.etag = SealedEtag::random;
   co_return sealing;
 }
 
-Task<Outcome<SecretKeyPtr>> open_key(Call& call, std::string text, std::string_view prefix) {
+Task<Outcome<BodyKeys>> open_keys(Call& call, std::string text, std::string_view prefix) {
   auto customer = read_customer_key(call, prefix);
   if (!customer) co_return customer.error();
   const auto envelope = text.empty() ? std::optional<Envelope>() : Envelope::parse(text);
@@ -236,7 +238,7 @@ Task<Outcome<SecretKeyPtr>> open_key(Call& call, std::string text, std::string_v
   if (*customer && !wants_customer) {
     co_return Failure(S3Error::invalid_request, "The encryption parameters are not applicable to this object.");
   }
-  if (!envelope) co_return SecretKeyPtr();
+  if (!envelope) co_return BodyKeys();
   SecretKeyPtr wrapping;
   if (wants_customer) {
     if (!*customer) {
@@ -250,8 +252,8 @@ Task<Outcome<SecretKeyPtr>> open_key(Call& call, std::string text, std::string_v
     if (!found) co_return found.error();
     wrapping = std::move(*found);
   }
-  auto key = envelope->open(*wrapping);
-  if (key) co_return std::make_shared<const SecretKey>(std::move(*key));
+  auto keys = envelope->open(*wrapping);
+  if (keys) co_return std::move(*keys);
   if (!wants_customer) co_return damaged_envelope();
   co_return Failure(S3Error::invalid_request,
                     "The provided encryption parameters did not match the ones used originally.");
@@ -273,7 +275,8 @@ Task<Outcome<Sealing>> part_sealing(Call& call, std::string upload_envelope) {
   if (method) {
     // S3 takes these headers at Create only; some clients repeat them, which says nothing new.
     const bool repeats = envelope && ((envelope->kind == EncryptionKind::store && *method == "AES256") ||
-                                      (envelope->kind == EncryptionKind::kms && *method == "aws:kms"));
+                                      (envelope->kind == EncryptionKind::kms && *method == "aws:kms") ||
+                                      (envelope->kind == EncryptionKind::kms_double && *method == "aws:kms:dsse"));
     if (!repeats) {
       co_return invalid_argument(kHeader, *method,
                                  "x-amz-server-side-encryption header is not supported for this operation.");
@@ -292,10 +295,10 @@ Task<Outcome<Sealing>> part_sealing(Call& call, std::string upload_envelope) {
                       "The multipart upload initiate did not request encryption. Please resend the request without "
                       "sending encryption parameters.");
   }
-  auto key = co_await open_key(call, upload_envelope, "x-amz-");
-  if (!key) co_return key.error();
+  auto keys = co_await open_keys(call, upload_envelope, "x-amz-");
+  if (!keys) co_return keys.error();
   Sealing sealing;
-  sealing.key = std::move(*key);
+  sealing.keys = std::move(*keys);
   sealing.envelope = std::move(upload_envelope);
   if (envelope && envelope->kind != EncryptionKind::store) sealing.etag = SealedEtag::random;
   co_return sealing;
@@ -331,7 +334,7 @@ Outcome<> check_reader(const Call& call, const storage::ObjectInfo& info) {
   }
   const auto envelope = Envelope::parse(text);
   if (!envelope) return damaged_envelope();
-  if (envelope->kind == EncryptionKind::kms && !secure(call)) return insecure("AWS KMS managed");
+  if (is_kms(envelope->kind) && !secure(call)) return insecure("AWS KMS managed");
   if (envelope->kind != EncryptionKind::customer) {
     if (!*customer) return done();
     return Failure(S3Error::invalid_request, "The encryption parameters are not applicable to this object.");
@@ -356,6 +359,21 @@ bool shares_bytes(const std::string& stored, const EncryptionWish& wish) {
          envelope->context == wish.envelope.context && envelope->bucket_key == wish.envelope.bucket_key;
 }
 
+std::string_view encryption_method(EncryptionKind kind) {
+  switch (kind) {
+    case EncryptionKind::store:
+      return "AES256";
+    case EncryptionKind::kms:
+      return "aws:kms";
+    case EncryptionKind::kms_double:
+      return "aws:kms:dsse";
+    case EncryptionKind::none:
+    case EncryptionKind::customer:
+      break;
+  }
+  return {};
+}
+
 void add_encryption_headers(const std::string& text, Response& response, bool with_context) {
   if (text.empty()) return;
   const auto envelope = Envelope::parse(text);
@@ -368,10 +386,11 @@ void add_encryption_headers(const std::string& text, Response& response, bool wi
       response.add_header("x-amz-server-side-encryption-customer-key-MD5", envelope->customer_md5);
       return;
     case EncryptionKind::store:
-      response.add_header(kHeader, "AES256");
+      response.add_header(kHeader, encryption_method(envelope->kind));
       return;
     case EncryptionKind::kms:
-      response.add_header(kHeader, "aws:kms");
+    case EncryptionKind::kms_double:
+      response.add_header(kHeader, encryption_method(envelope->kind));
       response.add_header(kKeyIdHeader, envelope->key_id);
       if (envelope->bucket_key) response.add_header(kBucketKeyHeader, "true");
       if (with_context && !envelope->context.empty()) response.add_header(kContextHeader, envelope->context);
@@ -381,8 +400,7 @@ void add_encryption_headers(const std::string& text, Response& response, bool wi
 
 std::string BucketEncryption::text() const {
   std::string text;
-  if (kind == EncryptionKind::store) text = "AES256";
-  if (kind == EncryptionKind::kms) text = "aws:kms";
+  text = encryption_method(kind);
   text.append("\n").append(key_id).append("\n");
   text.append(bucket_key ? "1" : "0").append("\n").append(blocks_customer_keys ? "1" : "0");
   return text;
@@ -391,8 +409,9 @@ std::string BucketEncryption::text() const {
 BucketEncryption BucketEncryption::parse(std::string_view text) {
   BucketEncryption encryption;
   const std::string_view algorithm = cut(text, '\n');
-  if (algorithm == "AES256") encryption.kind = EncryptionKind::store;
-  if (algorithm == "aws:kms") encryption.kind = EncryptionKind::kms;
+  for (const EncryptionKind kind : {EncryptionKind::store, EncryptionKind::kms, EncryptionKind::kms_double}) {
+    if (algorithm == encryption_method(kind)) encryption.kind = kind;
+  }
   encryption.key_id = cut(text, '\n');
   encryption.bucket_key = cut(text, '\n') == "1";
   encryption.blocks_customer_keys = cut(text, '\n') == "1";

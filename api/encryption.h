@@ -38,7 +38,7 @@ Outcome<EncryptionWish> read_encryption(const Call& call);
 
 // A data key and the envelope that keeps it; without a key the bytes stay as they are.
 struct Sealing {
-  SecretKeyPtr key;
+  BodyKeys keys;
   std::string envelope;
   SealedEtag etag = SealedEtag::md5_of_plain;
 };
@@ -48,8 +48,8 @@ Task<Outcome<Sealing>> make_sealing(Keyring& keyring, EncryptionWish wish);
 // That of a part of an upload, whose request must spell the upload's key if that is a client's.
 Task<Outcome<Sealing>> part_sealing(Call& call, std::string upload_envelope);
 
-// The key of a stored version's bytes; null for one that is not encrypted. `prefix` as above: where the client's key stands.
-Task<Outcome<SecretKeyPtr>> open_key(Call& call, std::string envelope, std::string_view prefix);
+// The keys of a stored version's bytes; none for one that is not encrypted. `prefix` as above: where the client's key stands.
+Task<Outcome<BodyKeys>> open_keys(Call& call, std::string envelope, std::string_view prefix);
 
 // The same for a version that no client's key is needed for, whoever asks. Errors: InternalError for one of another kind.
 Task<Outcome<SecretKeyPtr>> open_key(Keyring& keyring, std::string envelope);
@@ -61,6 +61,9 @@ Outcome<> check_reader(const Call& call, const storage::ObjectInfo& info);
 // Whether the bytes of a version under `stored` serve as those of a copy under `wish` as they are.
 bool shares_bytes(const std::string& stored, const EncryptionWish& wish);
 
+// The value of x-amz-server-side-encryption; empty for keys of the client and for none.
+std::string_view encryption_method(EncryptionKind kind);
+
 // x-amz-server-side-encryption and its kin. The context is told to writers only, as S3 does.
 void add_encryption_headers(const std::string& envelope, Response& response, bool with_context = false);
 
@@ -68,14 +71,17 @@ void add_encryption_headers(const std::string& envelope, Response& response, boo
 class SealedBody {
  public:
   SealedBody(storage::BodySource& body, storage::io::BufferPool& pool, const Sealing& sealing, std::uint32_t part)
-      : plain_(body), key_(sealing.key) {
-    if (key_) sealed_.emplace(body, pool, *key_, part, sealing.etag);
+      : plain_(body), keys_(sealing.keys) {
+    if (keys_.inner) inner_.emplace(body, pool, *keys_.inner, part, sealing.etag);
+    storage::BodySource& beneath = inner_ ? static_cast<storage::BodySource&>(*inner_) : body;
+    if (keys_) sealed_.emplace(beneath, pool, *keys_.outer, part, sealing.etag);
   }
   storage::BodySource& source() { return sealed_ ? static_cast<storage::BodySource&>(*sealed_) : plain_; }
 
  private:
   storage::BodySource& plain_;
-  SecretKeyPtr key_;
+  BodyKeys keys_;
+  std::optional<EncryptingBody> inner_;
   std::optional<EncryptingBody> sealed_;
 };
 

@@ -7,10 +7,14 @@
 namespace api {
 namespace {
 
-constexpr std::string_view kKinds[] = {"none", "SSE-C", "SSE-S3", "SSE-KMS"};
+constexpr std::string_view kKinds[] = {"none", "SSE-C", "SSE-S3", "SSE-KMS", "DSSE-KMS"};
+
+// Binds a wrapped key to its place, so that the keys of the two layers cannot be exchanged.
+constexpr std::string_view kInnerLayer = "\ninner";
 
 std::optional<EncryptionKind> kind_named(std::string_view name) {
-  for (const EncryptionKind kind : {EncryptionKind::customer, EncryptionKind::store, EncryptionKind::kms}) {
+  for (const EncryptionKind kind :
+       {EncryptionKind::customer, EncryptionKind::store, EncryptionKind::kms, EncryptionKind::kms_double}) {
     if (kKinds[static_cast<std::size_t>(kind)] == name) return kind;
   }
   return std::nullopt;
@@ -31,6 +35,8 @@ std::string Envelope::text() const {
   add_line(text, "bucket_key", bucket_key ? "1" : "");
   add_line(text, "wrapping_key", to_base64(wrapping_key));
   add_line(text, "wrapped", to_base64(wrapped));
+  add_line(text, "wrapped_inner", to_base64(wrapped_inner));
+  add_line(text, "whole_first", whole_first ? "1" : "");
   return text;
 }
 
@@ -47,6 +53,8 @@ std::optional<Envelope> Envelope::parse(std::string_view text) {
       envelope.customer_md5 = value;
     } else if (name == "context") {
       envelope.context = value;
+    } else if (name == "whole_first") {
+      envelope.whole_first = value == "1";
     } else if (name == "bucket_key") {
       envelope.bucket_key = value == "1";
     } else {
@@ -58,31 +66,47 @@ std::optional<Envelope> Envelope::parse(std::string_view text) {
         envelope.wrapping_key = std::move(*raw);
       } else if (name == "wrapped") {
         envelope.wrapped = std::move(*raw);
+      } else if (name == "wrapped_inner") {
+        envelope.wrapped_inner = std::move(*raw);
       } else {
         return std::nullopt;
       }
     }
   }
   if (envelope.kind == EncryptionKind::none || envelope.wrapped.empty()) return std::nullopt;
+  if (envelope.wrapped_inner.empty() == (envelope.kind == EncryptionKind::kms_double)) return std::nullopt;
   return envelope;
 }
 
 // What the wrapping binds the data key to: the kind of key, and of KMS the encryption context. The name of the wrapping key
 // is not part of it: who wraps anew under another one changes the name.
-std::string Envelope::authenticated() const {
+std::string Envelope::authenticated(std::string_view layer) const {
   std::string text = "granary data key 1\n";
-  text.append(kKinds[static_cast<std::size_t>(kind)]).append("\n").append(context);
+  text.append(kKinds[static_cast<std::size_t>(kind)]).append("\n").append(context).append(layer);
   return text;
 }
 
-SecretKey Envelope::seal(const SecretKey& key) {
-  SecretKey data_key = SecretKey::random();
-  wrapped = wrap_key(key, data_key, authenticated());
-  return data_key;
+BodyKeys Envelope::seal(const SecretKey& key) {
+  BodyKeys keys;
+  keys.outer = std::make_shared<const SecretKey>(SecretKey::random());
+  wrapped = wrap_key(key, *keys.outer, authenticated({}));
+  if (kind != EncryptionKind::kms_double) return keys;
+  keys.inner = std::make_shared<const SecretKey>(SecretKey::random());
+  wrapped_inner = wrap_key(key, *keys.inner, authenticated(kInnerLayer));
+  return keys;
 }
 
-std::optional<SecretKey> Envelope::open(const SecretKey& key) const {
-  return unwrap_key(key, wrapped, authenticated());
+std::optional<BodyKeys> Envelope::open(const SecretKey& key) const {
+  auto outer = unwrap_key(key, wrapped, authenticated({}));
+  if (!outer) return std::nullopt;
+  BodyKeys keys;
+  keys.whole_first = whole_first;
+  keys.outer = std::make_shared<const SecretKey>(std::move(*outer));
+  if (kind != EncryptionKind::kms_double) return keys;
+  auto inner = unwrap_key(key, wrapped_inner, authenticated(kInnerLayer));
+  if (!inner) return std::nullopt;
+  keys.inner = std::make_shared<const SecretKey>(std::move(*inner));
+  return keys;
 }
 
 }  // namespace api

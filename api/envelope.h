@@ -12,7 +12,19 @@
 
 namespace api {
 
-enum class EncryptionKind { none, customer, store, kms };  // SSE-C, SSE-S3, SSE-KMS
+// SSE-C, SSE-S3, SSE-KMS, DSSE-KMS (two layers, each under a data key of its own).
+enum class EncryptionKind { none, customer, store, kms, kms_double };
+
+constexpr bool is_kms(EncryptionKind kind) { return kind == EncryptionKind::kms || kind == EncryptionKind::kms_double; }
+
+// What the bytes of a body are encrypted with; without an outer key not at all.
+struct BodyKeys {
+  SecretKeyPtr outer;
+  SecretKeyPtr inner;  // of a second layer beneath; else null
+  bool whole_first = false;  // the first of several parts was encrypted as a body without parts: others were appended to it
+
+  explicit operator bool() const { return outer != nullptr; }
+};
 
 struct Envelope {
   EncryptionKind kind = EncryptionKind::none;
@@ -22,17 +34,19 @@ struct Envelope {
   bool bucket_key = false;   // of KMS: what the client said of bucket keys
   std::string wrapping_key;  // of KMS: the configured name of the key that wraps
   std::string wrapped;       // the data key: nonce, cipher text, tag
+  bool whole_first = false;  // see BodyKeys
+  std::string wrapped_inner;  // that of the inner layer, likewise; empty: there is none
 
   std::string text() const;
   static std::optional<Envelope> parse(std::string_view text);
 
-  // Makes a data key, wraps it under `key`, and returns it.
-  SecretKey seal(const SecretKey& key);
+  // Makes data keys, as many as the kind needs, wraps them under `key`, and returns them.
+  BodyKeys seal(const SecretKey& key);
   // nullopt: another key, or a changed envelope.
-  std::optional<SecretKey> open(const SecretKey& key) const;
+  std::optional<BodyKeys> open(const SecretKey& key) const;
 
  private:
-  std::string authenticated() const;
+  std::string authenticated(std::string_view layer) const;
 };
 
 }  // namespace api

@@ -190,12 +190,19 @@ Outcome<> parse_transition(const XmlElement& element, const std::vector<std::str
 Outcome<> parse_noncurrent_transition(const XmlElement& element, const std::vector<std::string>* storage_classes,
                                       LifecycleRule& rule) {
   if (!has_only(element, {"NoncurrentDays", "NewerNoncurrentVersions", "StorageClass"})) return S3Error::malformed_xml;
-  std::string storage_class;
-  if (auto known = check_class(element, storage_classes, storage_class); !known) return known.error();
+  NoncurrentTransition transition;
+  if (auto known = check_class(element, storage_classes, transition.storage_class); !known) return known.error();
   const auto days = number_of(element, "NoncurrentDays");
   if (!days) return days.error();
   if (!*days) return S3Error::malformed_xml;
-  rule.noncurrent_transitions = true;
+  const auto kept = positive(element, "NewerNoncurrentVersions", "NoncurrentVersionTransition");
+  if (!kept) return kept.error();
+  if (*kept && **kept > kNoncurrentKeptMax) {
+    return bad_argument("'NewerNoncurrentVersions' must be a positive integer no greater than 100");
+  }
+  transition.days = **days;
+  transition.kept = kept->value_or(0);
+  rule.noncurrent_transitions.push_back(std::move(transition));
   return done();
 }
 
@@ -231,7 +238,7 @@ Outcome<> check_rule(const XmlElement& element, const LifecycleRule& rule) {
     if (element.count(once) > 1) return S3Error::malformed_xml;
   }
   const bool acts = element.child("Expiration") != nullptr || rule.noncurrent_days || rule.abort_days ||
-                    !rule.transitions.empty() || rule.noncurrent_transitions;
+                    !rule.transitions.empty() || !rule.noncurrent_transitions.empty();
   if (!acts) return bad_request("At least one action needs to be specified in a rule");
   const bool by_tag_or_size = !rule.tags.empty() || rule.size_above || rule.size_below;
   if (rule.abort_days && !rule.tags.empty()) {

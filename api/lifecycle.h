@@ -19,7 +19,8 @@ namespace api {
 
 struct XmlElement;
 
-// In storage::BucketInfo::settings: <LifecycleConfiguration> with an ID in every rule, and the minimum size of transitions.
+// In storage::BucketInfo::settings: <LifecycleConfiguration> with an ID in every rule, and the minimum size of transitions
+// where a request has said one.
 inline constexpr std::string_view kLifecycleSetting = "lifecycle";
 inline constexpr std::string_view kTransitionSizeSetting = "lifecycle-transition-size";
 
@@ -31,6 +32,12 @@ struct LifecycleTime {
 
 struct LifecycleTransition {
   LifecycleTime time;
+  std::string storage_class;
+};
+
+struct NoncurrentTransition {
+  std::uint32_t days = 0;
+  std::uint32_t kept = 0;  // the newest of them stay
   std::string storage_class;
 };
 
@@ -47,7 +54,7 @@ struct LifecycleRule {
   std::uint32_t noncurrent_kept = 0;  // the newest of them stay
   std::optional<std::uint32_t> abort_days;
   std::vector<LifecycleTransition> transitions;
-  bool noncurrent_transitions = false;
+  std::vector<NoncurrentTransition> noncurrent_transitions;
 };
 
 struct LifecycleRules {

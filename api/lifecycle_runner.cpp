@@ -71,7 +71,10 @@ Task<std::int64_t> LifecycleRunner::run_bucket(const storage::BucketInfo& bucket
     }
     next_ms = std::min(next_ms, walk.next_ms);
   }
-  co_return next_ms;
+  const auto moved = co_await mover_.run(bucket, rules);
+  if (moved) co_return std::min(next_ms, *moved);
+  storage::log_warn("lifecycle_failed", {{"bucket", bucket.name}, {"rule", "transitions"}, {"error", moved.error().message()}});
+  co_return clock_.wall_ms() + 1;
 }
 
 Task<storage::Result<>> LifecycleRunner::run_rule(Walk& walk) {

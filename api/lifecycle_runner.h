@@ -1,5 +1,5 @@
 // LifecycleRunner: does what lifecycle rules say is due: expires objects and noncurrent versions, removes delete markers that
-// nothing is left behind, aborts uploads.
+// nothing is left behind, aborts uploads, moves versions between storage classes (LifecycleMover).
 //
 // Cost      a bucket is walked when something may be due: at first, and then not before the earliest moment that the last
 //           walk, or a new object, could make due. A bucket in which nothing is due for a month costs one walk a month.
@@ -17,6 +17,7 @@
 
 #include "api/bucket_settings.h"
 #include "api/events/change_events.h"
+#include "api/lifecycle_mover.h"
 #include "api/service.h"
 
 namespace api {
@@ -25,7 +26,8 @@ class LifecycleRunner {
  public:
   LifecycleRunner(storage::ObjectStore& store, storage::Clock& clock, const LifecycleOptions& options,
                   EventScope events)
-      : store_(store), clock_(clock), options_(options), settings_(events.settings), events_(events) {}
+      : store_(store), clock_(clock), options_(options), settings_(events.settings), events_(events),
+        mover_(store, clock, options.day_seconds, events) {}
 
   // One round over all buckets.
   Task<> run_once();
@@ -65,6 +67,7 @@ class LifecycleRunner {
   const LifecycleOptions& options_;
   BucketSettings& settings_;
   EventScope events_;
+  LifecycleMover mover_;
   std::unordered_map<std::uint64_t, BucketPlan> plans_;  // by bucket id
 };
 

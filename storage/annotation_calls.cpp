@@ -236,9 +236,11 @@ Task<Result<Annotated>> ObjectStore::put_annotation(ObjectKey key, std::string v
     if (!added && added.error() != Errc::conflict) co_return added.error();
     Result<HeadRecordPtr> rewritten = Errc::conflict;
     if (added) {
+      if (put.companion != nullptr) add_companion_rows(put.companion, object_info(key.key, next), edit.transaction);
       rewritten = co_await state_->rewrite(std::move(edit), *bucket, key.key, std::move(*version), std::move(next));
     }
     if (rewritten) {
+      if (put.companion != nullptr) put.companion->committed();
       auto after = co_await state_->load_sources((*rewritten)->row.current());
       if (!after) co_return after.error();
       const labels::Annotation* const annotation = after->find(put.name);
@@ -362,9 +364,13 @@ Task<Result<Annotated>> ObjectStore::remove_annotation(ObjectKey key, std::strin
     if (!taken && taken.error() != Errc::conflict) co_return taken.error();
     Result<HeadRecordPtr> rewritten = Errc::conflict;
     if (taken) {
+      if (removal.companion != nullptr) add_companion_rows(removal.companion, object_info(key.key, next), edit.transaction);
       rewritten = co_await state_->rewrite(std::move(edit), *bucket, key.key, std::move(*version), std::move(next));
     }
-    if (rewritten) co_return result;
+    if (rewritten) {
+      if (removal.companion != nullptr) removal.companion->committed();
+      co_return result;
+    }
     if (rewritten.error() != Errc::conflict) co_return rewritten.error();
     bucket = co_await state_->find_bucket(key.bucket);
     if (!bucket) co_return bucket.error();

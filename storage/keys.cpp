@@ -290,6 +290,8 @@ std::string blob_chunk(const segment::BlobId& blob, std::uint32_t chunk) {
   return row;
 }
 
+bool is_blob_guard(std::string_view key) { return !key.empty() && key.front() == kBlobGuard; }
+
 std::string blob_guard(const segment::BlobId& blob) {
   std::string row = typed(kBlobGuard);
   append_blob(row, blob);

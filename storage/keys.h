@@ -80,6 +80,7 @@ std::string blob_chunk(const segment::BlobId& blob, std::uint32_t chunk);
 std::string blob_chunk_prefix(const segment::BlobId& blob);
 std::string blob_chunks_prefix();  // of all blobs
 std::string blob_guard(const segment::BlobId& blob);
+bool is_blob_guard(std::string_view key);
 std::string blob_reference(const segment::BlobId& blob, std::string_view holder);
 std::string blob_reference_prefix(const segment::BlobId& blob);
 

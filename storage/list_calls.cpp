@@ -106,7 +106,10 @@ Task<Result<ObjectPage>> ObjectStore::list(std::string bucket_name, ListOptions 
     // Buckets in which nothing ever was set apart do not have the name.
     auto quarantined = co_await state_->label_index.find_name(id, std::string(labels::kQuarantinedLabel));
     if (!quarantined) co_return quarantined.error();
-    if (*quarantined) co_return co_await query_page(std::move(bucket_name), {}, std::move(options), nullptr);
+    if (*quarantined) {
+      LabelQuery all;
+      co_return co_await query_page(std::move(bucket_name), std::move(all), std::move(options), nullptr);
+    }
   }
   metadata::KeyRange range = metadata::prefix_range(keys::head_prefix(id, options.prefix));
   if (!options.after.empty()) range.begin = std::max(range.begin, keys::head(id, options.after) + '\0');

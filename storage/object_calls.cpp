@@ -100,12 +100,13 @@ Task<Result<ObjectInfoPtr>> ObjectStore::change(ObjectKey key, std::string versi
     if (!version) co_return version.error();
     const ObjectInfo& info = *(*version)->info;
     if (info.delete_marker) co_return Errc::not_found;
-    Changeable changed{info.attributes.tags, info.controls};
+    Changeable changed{info.attributes.tags, info.controls, info.attributes.storage_class};
     Result<> allowed = change(info, changed);
     if (!allowed) co_return allowed.error();
     records::Version next = (*version)->row.current();
     encode_tags(changed.tags, *next.mutable_attributes());
     *next.mutable_controls() = encode(changed.controls);
+    next.mutable_attributes()->set_storage_class(changed.storage_class);
     VersionEdit edit;
     if (companion != nullptr) add_companion_rows(companion, object_info(key.key, next), edit.transaction);
     auto rewritten =

@@ -221,6 +221,7 @@ struct Removed {
 struct Changeable {
   NameValues tags;
   Controls controls;
+  std::string storage_class;
 };
 // Gets the version as it is, and changes what shall be otherwise; an error leaves all as it was. May be called again after a
 // race, and on any thread.
@@ -250,6 +251,7 @@ struct AnnotationPut {
   Checksum checksum;
   WriteCondition condition;  // on the annotation; if_match without one: annotation_not_found
   VersionCheck check;        // may be empty
+  CommitCompanion* companion = nullptr;
 };
 
 struct AnnotationRemoval {
@@ -257,6 +259,7 @@ struct AnnotationRemoval {
   WriteCondition condition;  // as above
   VersionCheck check;
   bool bypass_governance = false;
+  CommitCompanion* companion = nullptr;
 };
 
 // One line of a stream of labels: an annotation for the current version of a key.
@@ -319,6 +322,14 @@ struct RenameRequest {
 
 struct AppendOptions {
   std::uint64_t offset = 0;  // where the body goes: the object's size
+  // Of an object whose Controls::encryption is not empty, and needed for it: what the body was made for. Errc::conditional_conflict
+  // when the object has become another one.
+  struct Encrypted {
+    std::string before;              // the object's Controls::encryption
+    std::string after;               // what it is from now on
+    std::uint32_t part_number = 0;   // of the body among the object's parts
+  };
+  std::optional<Encrypted> encrypted;
   WriteCondition condition;
   CommitCompanion* companion = nullptr;
 };
@@ -569,7 +580,8 @@ class ObjectStore {
   // bucket that keeps versions or kept them), and what the check says.
   Task<Result<ObjectInfoPtr>> rename(std::string bucket, RenameRequest request);
   // Adds a body to the end of an object, as one more part of it. not_found, size_mismatch (the offset is not its size),
-  // too_large (it has kPartNumberMax parts), invalid_argument (a bucket that keeps versions or kept them).
+  // too_large (it has kPartNumberMax parts; of an encrypted one, the last part's number is that), invalid_argument (a bucket
+  // that keeps versions or kept them).
   Task<Result<ObjectInfoPtr>> append(ObjectKey key, AppendOptions options, BodySource& body);
   // Changes a version in place; its modification time stays. not_found, and what `change` says.
   Task<Result<ObjectInfoPtr>> change(ObjectKey key, std::string version_id, VersionChange change,

@@ -127,33 +127,60 @@ Task<Result<>> ask_each(ObjectStore::State& state, keys::BucketId bucket, LabelQ
   }
 }
 
+// Who matches, found by going through all that may.
+Task<Result<>> walk_all(MatchWalk& walk, labels::OrdinalSet& matches) {
+  constexpr std::size_t kStep = 1000;
+  while (true) {
+    auto found = co_await walk.next(kStep);
+    if (!found) co_return found.error();
+    if (found->empty()) co_return success();
+    matches.add_all(walk.ordinals());
+  }
+}
+
 }  // namespace
 
 Task<Result<QueryMatches>> ObjectStore::query_matches(std::string bucket_name, LabelQuery query) {
   auto bucket = co_await state_->find_bucket(bucket_name);
   if (!bucket) co_return bucket.error();
+  const keys::BucketId id = (*bucket)->id;
   query.query = labels::without_quarantined(std::move(query.query));
-  auto planned = co_await state_->planner.plan((*bucket)->id, query.query, QueryPlanner::Wanted::listed);
+  auto planned = co_await state_->planner.plan(id, query.query, QueryPlanner::Wanted::candidates);
   if (!planned) co_return planned.error();
+  if (planned->match.exact() && planned->match.perhaps.inverted && !query.readable) {
+    planned = co_await state_->planner.plan(id, query.query, QueryPlanner::Wanted::listed);
+    if (!planned) co_return planned.error();
+  }
   QueryMatches matches;
   matches.plan = planned->text();
-  const labels::Match& match = planned->match;
-  if (match.exact() && !query.readable) {
-    matches.ordinals = match.perhaps.set;
-    matches.count = matches.ordinals->size();
+  const labels::Side& surely = planned->match.surely;
+  const labels::Side& perhaps = planned->match.perhaps;
+  if (planned->match.exact() && !query.readable && !perhaps.inverted) {
+    matches.ordinals = perhaps.set;
+    matches.count = perhaps.set->size();
     co_return matches;
   }
-  labels::OrdinalSet undecided(*match.perhaps.set);
-  auto decided = std::make_shared<labels::OrdinalSet>();
-  if (!query.readable && !match.surely.inverted) {
-    *decided |= *match.surely.set;
-    *decided &= undecided;
-    undecided -= *decided;
+  auto found = std::make_shared<labels::OrdinalSet>();
+  labels::OrdinalSet undecided;
+  bool few = !perhaps.inverted && !surely.inverted && !query.readable;
+  if (few) {
+    undecided = *perhaps.set;
+    undecided -= *surely.set;
+    constexpr std::uint64_t kFewOf = 8;  // it pays to ask these alone when they are less than an eighth
+    few = undecided.size() < perhaps.set->size() / kFewOf;
   }
-  Result<> asked = co_await ask_each(*state_, (*bucket)->id, std::move(query), std::move(undecided), *decided);
-  if (!asked) co_return asked.error();
-  matches.count = decided->size();
-  matches.ordinals = std::move(decided);
+  Result<> done = success();
+  if (few) {
+    *found |= *surely.set;
+    done = co_await ask_each(*state_, id, std::move(query), std::move(undecided), *found);
+  } else {
+    MatchWalk walk(*state_, id, std::move(*planned), std::move(query), MatchWalk::Scope());
+    done = co_await walk_all(walk, *found);
+    matches.plan = walk.plan();
+  }
+  if (!done) co_return done.error();
+  matches.count = found->size();
+  matches.ordinals = std::move(found);
   co_return matches;
 }
 

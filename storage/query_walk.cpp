@@ -117,6 +117,7 @@ Task<Result<>> MatchWalk::ask(HeadRecordPtr record, std::vector<QueryMatch>& mat
   }
   if (!labelled) co_return labelled.error();
   if (!labels::holds(*plan_.query, labelled->labels, facts_of(*record->info))) co_return success();
+  ordinals_.push_back(record->row.ordinal());
   matches.push_back({record->info, std::move(labelled->labels)});
   co_return success();
 }
@@ -186,6 +187,7 @@ Task<Result<>> MatchWalk::next_by_head(std::size_t limit, std::vector<QueryMatch
 
 Task<Result<std::vector<QueryMatch>>> MatchWalk::next(std::size_t limit) {
   std::vector<QueryMatch> matches;
+  ordinals_.clear();
   if (ended_) co_return matches;
   if (way_ == Way::undecided) {
     Result<> decided = co_await decide();

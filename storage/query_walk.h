@@ -27,6 +27,9 @@ class MatchWalk final : public QueryWalk {
   Task<Result<std::vector<QueryMatch>>> next(std::size_t limit) override;
   std::string plan() const override;
 
+  // Those of the matches that the last next() gave, in the same order.
+  const std::vector<labels::Ordinal>& ordinals() const { return ordinals_; }
+
   // Leaves out what is left beneath `prefix`.
   void skip(const std::string& prefix);
 
@@ -53,6 +56,7 @@ class MatchWalk final : public QueryWalk {
   metadata::KeyRange range_;       // by_head: what is not read yet
   metadata::Page page_;            // what is read
   std::size_t at_ = 0;             // of its entries, the first that nobody has looked at
+  std::vector<labels::Ordinal> ordinals_;
   bool last_page_ = false;         // nothing is left behind page_
   bool ended_ = false;
   std::uint64_t heads_ = 0;        // that were read

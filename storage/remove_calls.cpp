@@ -34,7 +34,7 @@ struct Plan {
   Removed removed;
   bool nothing = false;       // the answer stands as it is
   bool writes_head = false;
-  bool blobs = false;         // rows that other keys' removals may touch too
+  bool blobs = false;         // rows that other keys' removals may touch too: of shared blobs
 };
 
 // A plain removal where the bucket keeps versions: a delete marker on top.
@@ -183,11 +183,19 @@ class RemoveBatch {
 
   // Whether the plan of the request at `index` went in; if not, that request goes alone.
   bool add(std::size_t index, const std::string& row_key, Plan& plan) {
-    if (plan.blobs) return false;
+    // Each was worked out alone. Who releases a blob stands on its guard row: two holders of one blob cannot both go here, or
+    // each would leave its bytes to the other.
+    for (const auto& each : plan.edit.transaction.preconditions) {
+      if (keys::is_blob_guard(each.key) && shared_.contains(each.key)) return false;
+    }
+    if (plan.blobs && bytes_of(plan.edit.transaction) > kBatchBytesMax / 4) return false;
     const auto key = keys_.find(row_key);
     if (key != keys_.end() && (key->second || plan.writes_head)) return false;
     for (const auto& removed : plan.edit.transaction.removes) {
       if (!rows_.insert(removed).second) return false;
+    }
+    for (const auto& each : plan.edit.transaction.preconditions) {
+      if (keys::is_blob_guard(each.key)) shared_.insert(each.key);
     }
     keys_[row_key] = plan.writes_head;
     bytes_ += bytes_of(plan.edit.transaction);
@@ -227,6 +235,7 @@ class RemoveBatch {
     indices_.clear();
     keys_.clear();
     rows_.clear();
+    shared_.clear();
     guards_.clear();
   }
 
@@ -240,12 +249,13 @@ class RemoveBatch {
   std::vector<std::size_t> indices_;
   std::map<std::string, bool> keys_;  // heads, and whether they are written
   std::set<std::string> rows_;        // rows that go
+  std::set<std::string> shared_;      // guard rows of the blobs that are released
   std::map<std::string, KeyLocks::Guard> guards_;
 };
 
 }  // namespace
 
-// Bodies of several pieces need reads of their own and share rows: those, and batches that meet a conflict, go one by one.
+// What shares rows with another removal, and batches that meet a conflict, go one by one.
 Task<std::vector<Result<Removed>>> ObjectStore::remove_many(std::string bucket_name,
                                                             std::vector<RemoveRequest> requests) {
   std::vector<Result<Removed>> results(requests.size(), Removed{});

@@ -169,9 +169,10 @@ records::Part part_of(const records::Version& version) {
 }
 
 // Parts in order, numbered upwards.
-Result<> add_part(records::Parts& parts, records::Part part) {
+Result<> add_part(records::Parts& parts, records::Part part, bool numbers_fixed) {
   if (parts.parts_size() >= static_cast<int>(kPartNumberMax)) return Errc::too_large;
   const std::uint32_t last = parts.parts_size() > 0 ? parts.parts(parts.parts_size() - 1).number() : 0;
+  if (numbers_fixed && last >= kPartNumberMax) return Errc::too_large;
   part.set_number(last + 1);
   *parts.add_parts() = std::move(part);
   if (last < kPartNumberMax) return success();
@@ -222,6 +223,9 @@ Task<Result<ObjectInfoPtr>> ObjectStore::append(ObjectKey key, AppendOptions opt
     if (before.part_count() >= kPartNumberMax) co_return Errc::too_large;
     Result<> allowed = check_condition(options.condition, current->get());
     if (!allowed) co_return allowed.error();
+    // A body that is encrypted fits one object and one place in it.
+    const std::string& encryption = before.controls().encryption();
+    if (encryption != (options.encrypted ? options.encrypted->before : std::string())) co_return Errc::conditional_conflict;
     if (!stored) {
       auto written = co_await state_->store_body(key, body);  // durable on k+m drives when this returns
       if (!written) co_return written.error();
@@ -253,8 +257,14 @@ Task<Result<ObjectInfoPtr>> ObjectStore::append(ObjectKey key, AppendOptions opt
     }
     // supersede() counts the inline extent as dead where the version before goes.
     replacement.change.died.clear();
-    Result<> added = add_part(*replacement.parts, part_of(*stored, replacement.version.modified_ms()));
+    Result<> added =
+        add_part(*replacement.parts, part_of(*stored, replacement.version.modified_ms()), options.encrypted.has_value());
     if (!added) co_return added.error();
+    if (options.encrypted) {
+      const records::Part& last = replacement.parts->parts(replacement.parts->parts_size() - 1);
+      if (last.number() != options.encrypted->part_number) co_return Errc::conditional_conflict;
+      replacement.version.mutable_controls()->set_encryption(options.encrypted->after);
+    }
     if (!stored->extents.empty()) {
       state_->add_blob_rows(replacement.extra, *stored, std::string(), replacement.change);
     }

@@ -69,6 +69,9 @@ struct UserFinder {
 Outcome<std::vector<Grant>> parse_grant_header(std::string_view name, std::string_view value, Permission permission,
                                                const UserFinder& users);
 
+// <Grant> elements, at most kGrantsMax. Errors: those of parse_acl_document() but AccessDenied.
+Outcome<std::vector<Grant>> parse_grants(const XmlElement& list, const UserFinder& users);
+
 // <AccessControlPolicy>. Errors: MalformedACLError, InvalidArgument, UnresolvableGrantByEmailAddress, AccessDenied (another
 // owner than `owner_id`).
 Outcome<Acl> parse_acl_document(const XmlElement& document, std::string_view owner_id, const UserFinder& users);

@@ -93,6 +93,23 @@ Outcome<std::vector<Grant>> parse_grant_header(std::string_view name, std::strin
   return grants;
 }
 
+Outcome<std::vector<Grant>> parse_grants(const XmlElement& list, const UserFinder& users) {
+  std::vector<Grant> grants;
+  for (const XmlElement& element : list.children) {
+    const XmlElement* grantee = element.child("Grantee");
+    if (element.name != "Grant" || grantee == nullptr || grants.size() == kGrantsMax) return S3Error::malformed_acl;
+    const auto name = required_text(element, "Permission");
+    if (!name) return name.error();
+    const auto permission = permission_by_name(*name);
+    if (!permission) return S3Error::malformed_acl;
+    auto grant = parse_grantee(*grantee, users);
+    if (!grant) return grant.error();
+    grant->permission = *permission;
+    grants.push_back(std::move(*grant));
+  }
+  return grants;
+}
+
 Outcome<Acl> parse_acl_document(const XmlElement& document, std::string_view owner_id, const UserFinder& users) {
   const XmlElement* list = document.child("AccessControlList");
   if (list == nullptr || document.count("AccessControlList") != 1) return S3Error::malformed_acl;
@@ -101,19 +118,10 @@ Outcome<Acl> parse_acl_document(const XmlElement& document, std::string_view own
     if (!id) return S3Error::malformed_acl;
     if (*id && trim(**id) != owner_id) return S3Error::access_denied;
   }
+  auto grants = parse_grants(*list, users);
+  if (!grants) return grants.error();
   Acl acl;
-  for (const XmlElement& element : list->children) {
-    const XmlElement* grantee = element.child("Grantee");
-    if (element.name != "Grant" || grantee == nullptr || acl.grants.size() == kGrantsMax) return S3Error::malformed_acl;
-    const auto name = required_text(element, "Permission");
-    if (!name) return name.error();
-    const auto permission = permission_by_name(*name);
-    if (!permission) return S3Error::malformed_acl;
-    auto grant = parse_grantee(*grantee, users);
-    if (!grant) return grant.error();
-    grant->permission = *permission;
-    acl.grants.push_back(std::move(*grant));
-  }
+  acl.grants = std::move(*grants);
   return acl;
 }
 

@@ -6,6 +6,7 @@
 #include "api/conditions.h"
 #include "api/encoding.h"
 #include "api/envelope.h"
+#include "api/events/change_events.h"
 #include "api/http_date.h"
 #include "api/limits.h"
 #include "api/object_headers.h"
@@ -134,6 +135,8 @@ Task<Outcome<Response>> put_object_annotation(Call& call) {
   put.checksum = payload->digests.checksum;
   put.condition = std::move(*condition);
   put.check = version_check(call);
+  ChangeEvents events(call, EventKind::annotation_put);
+  put.companion = events.companion();
   const auto done = co_await call.store.put_annotation(call.object_key(), *version, std::move(put));
   if (!done) co_return annotation_failure(call, done.error(), *version, *name);
 
@@ -267,6 +270,8 @@ Task<Outcome<Response>> delete_object_annotation(Call& call) {
   removal.condition = std::move(*condition);
   removal.check = version_check(call);
   removal.bypass_governance = bypasses_governance(call);
+  ChangeEvents events(call, EventKind::annotation_delete);
+  removal.companion = events.companion();
   const auto removed = co_await call.store.remove_annotation(call.object_key(), *version, std::move(removal));
   if (!removed && removed.error() == storage::Errc::object_locked) co_return locked_failure();
   if (!removed) co_return annotation_failure(call, removed.error(), *version, *name);

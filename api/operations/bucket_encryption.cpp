@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kKeyIdBytesMax = 2048;
 
-// <ApplyServerSideEncryptionByDefault>. Errors: InvalidArgument, MalformedXML, NotImplemented.
+// <ApplyServerSideEncryptionByDefault>. Errors: InvalidArgument, MalformedXML.
 Outcome<> parse_default(const XmlElement& element, BucketEncryption& encryption) {
   const auto algorithm = child_text(element, "SSEAlgorithm");
   const auto key_id = child_text(element, "KMSMasterKeyID");
@@ -20,12 +20,12 @@ Outcome<> parse_default(const XmlElement& element, BucketEncryption& encryption)
   } else if (**algorithm == "aws:kms") {
     encryption.kind = EncryptionKind::kms;
   } else if (**algorithm == "aws:kms:dsse") {
-    return Failure(S3Error::not_implemented).with("Header", "SSEAlgorithm");
+    encryption.kind = EncryptionKind::kms_double;
   } else {
     return S3Error::malformed_xml;
   }
   if (!*key_id) return done();
-  if (encryption.kind != EncryptionKind::kms) {
+  if (!is_kms(encryption.kind)) {
     return Failure(S3Error::invalid_argument,
                    "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse");
   }
@@ -80,7 +80,7 @@ Task<Outcome<Response>> get_bucket_encryption(Call& call) {
   xml.open("Rule");
   if (encryption.kind != EncryptionKind::none) {
     xml.open("ApplyServerSideEncryptionByDefault");
-    xml.element("SSEAlgorithm", encryption.kind == EncryptionKind::store ? "AES256" : "aws:kms");
+    xml.element("SSEAlgorithm", encryption_method(encryption.kind));
     if (!encryption.key_id.empty()) xml.element("KMSMasterKeyID", encryption.key_id);
     xml.close("ApplyServerSideEncryptionByDefault");
   }

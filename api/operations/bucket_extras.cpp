@@ -1,4 +1,6 @@
 // Request payment, transfer acceleration and logging: what can be said of them here.
+#include "api/access/bucket_access.h"
+#include "api/access/request_acl.h"
 #include "api/access_log.h"
 #include "api/operations/operations.h"
 #include "api/operations/settings.h"
@@ -67,18 +69,22 @@ Task<Outcome<Response>> get_bucket_logging(Call& call) {
 }
 
 Task<Outcome<Response>> put_bucket_logging(Call& call) {
-  const auto document = co_await read_setting_body(call, "BucketLoggingStatus");
+  auto document = co_await read_setting_body(call, "BucketLoggingStatus");
   if (!document) co_return document.error();
   if (document->children.empty()) {
     co_return co_await store_setting(call, std::string(kLoggingSetting), std::nullopt, 200);
   }
-  const auto target = parse_logging(*document);
+  const UserFinder finder = user_finder(call.authorizer.users());
+  const auto target = parse_logging(*document, finder);
   if (!target) co_return target.error();
   const auto bucket = co_await call.store.bucket(target->bucket);
   const bool missing = !bucket && bucket.error() == storage::Errc::bucket_not_found;
   if (!bucket && !missing) co_return bucket.error();
   if (missing || !is_bucket_name(target->bucket) || (*bucket)->owner_id != call.bucket->owner_id) {
     co_return Failure(S3Error::invalid_target_bucket_for_logging).with("TargetBucket", target->bucket);
+  }
+  if (!target->grants.empty() && ownership_of(**bucket) == Ownership::bucket_owner_enforced) {
+    co_return S3Error::access_control_list_not_supported;
   }
   co_return co_await store_setting(call, std::string(kLoggingSetting), document_text(*document), 200);
 }

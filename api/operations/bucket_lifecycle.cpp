@@ -20,20 +20,16 @@ Task<Outcome<Response>> get_bucket_lifecycle(Call& call) {
 }
 
 Task<Outcome<Response>> put_bucket_lifecycle(Call& call) {
-  const std::string size(call.header(kSizeHeader).value_or(kAllClasses));
+  std::optional<std::string> said;
+  if (const auto size = call.header(kSizeHeader)) said = *size;
+  const std::string size = said.value_or(std::string(kAllClasses));
   if (size != kAllClasses && size != "varies_by_storage_class") co_return invalid_argument(kSizeHeader, size);
   auto document = co_await read_setting_body(call, "LifecycleConfiguration");
   if (!document) co_return document.error();
   const auto rules = parse_lifecycle(*document, call.options.storage_classes);
   if (!rules) co_return rules.error();
-  for (const LifecycleRule& rule : rules->rules) {
-    // Nothing here moves objects between classes: a rule that would wait for ever is not taken.
-    if (!rule.transitions.empty() || rule.noncurrent_transitions) {
-      co_return Failure(S3Error::not_implemented).with("Header", "Transition");
-    }
-  }
   name_rules(*document);
-  auto stored = co_await store_setting(call, std::string(kTransitionSizeSetting), size, 200);
+  auto stored = co_await store_setting(call, std::string(kTransitionSizeSetting), said, 200);
   if (!stored) co_return stored.error();
   stored = co_await store_setting(call, std::string(kLifecycleSetting), document_text(*document), 200);
   if (!stored) co_return stored.error();

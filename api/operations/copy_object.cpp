@@ -45,7 +45,7 @@ struct CopyPlan {
   std::optional<ChecksumAlgorithm> algorithm;
   bool changes_something = false;
   bool shares_bytes = false;  // else they are read, decrypted, encrypted and written again
-  SecretKeyPtr source_key;    // null: the source's bytes are plain
+  BodyKeys source_keys;       // none: the source's bytes are plain
   Sealing sealing;            // of a copy that does not share
 };
 
@@ -106,9 +106,9 @@ Task<Outcome<>> plan_bytes(Call& call, const storage::ObjectInfo& source, CopyPl
   auto wish = read_encryption(call);
   if (!wish) co_return wish.error();
   plan.changes_something = plan.changes_something || wish->from_request;
-  auto key = co_await open_key(call, source.controls.encryption, "x-amz-copy-source-");
-  if (!key) co_return key.error();
-  plan.source_key = std::move(*key);
+  auto keys = co_await open_keys(call, source.controls.encryption, "x-amz-copy-source-");
+  if (!keys) co_return keys.error();
+  plan.source_keys = std::move(*keys);
   plan.shares_bytes = shares_bytes(source.controls.encryption, *wish) &&
                       (!plan.algorithm || has_checksum(source, *plan.algorithm));
   if (plan.shares_bytes) {
@@ -136,7 +136,7 @@ Task<storage::Result<storage::ObjectInfoPtr>> copy_through(Call& call, storage::
   const bool customer_key = envelope && envelope->kind == EncryptionKind::customer;
   if (plan.options.annotations && !customer_key) options.annotations_of = &source;
   std::optional<DecryptedObject> decrypted;
-  if (plan.source_key) decrypted.emplace(source, plan.source_key, call.store.request_pool());
+  if (plan.source_keys) decrypted.emplace(source, plan.source_keys, call.store.request_pool());
   storage::OpenObject& readable = decrypted ? static_cast<storage::OpenObject&>(*decrypted) : source;
   const ByteRange whole{0, source.info()->size};
   CopyBody body(readable, whole, through_algorithm(plan, *source.info()));

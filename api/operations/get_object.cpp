@@ -167,10 +167,10 @@ Task<Outcome<std::unique_ptr<storage::OpenObject>>> decrypted(Call& call,
                                                               std::unique_ptr<storage::OpenObject> object) {
   const std::string& envelope = object->info()->controls.encryption;
   if (envelope.empty()) co_return std::move(object);
-  auto key = co_await open_key(call, envelope, "x-amz-");
-  if (!key) co_return key.error();
+  auto keys = co_await open_keys(call, envelope, "x-amz-");
+  if (!keys) co_return keys.error();
   auto opened =
-      std::make_unique<DecryptedObject>(std::move(object), std::move(*key), call.store.request_pool());
+      std::make_unique<DecryptedObject>(std::move(object), std::move(*keys), call.store.request_pool());
   co_return std::unique_ptr<storage::OpenObject>(std::move(opened));
 }
 

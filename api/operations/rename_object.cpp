@@ -3,6 +3,7 @@
 #include "api/checksum.h"
 #include "api/conditions.h"
 #include "api/encoding.h"
+#include "api/encryption.h"
 #include "api/events/change_events.h"
 #include "api/object_headers.h"
 #include "api/object_lock.h"
@@ -74,6 +75,35 @@ ChecksumAlgorithm append_algorithm(const storage::ObjectInfo& info) {
   return whole ? info.checksum.algorithm : ChecksumAlgorithm::crc64nvme;
 }
 
+// Where the next part of an object goes: what was put whole becomes its first.
+std::uint32_t next_part_number(const storage::ObjectInfo& info) {
+  if (!info.parts.empty()) return info.parts.back().number + 1;
+  return info.size > 0 ? 2 : 1;
+}
+
+// Encryption is chosen when an object is made: what is appended gets the object's keys. Errors: InvalidRequest where the
+// request wants another kind, or the key is the client's.
+Task<Outcome<Sealing>> append_sealing(Call& call, const storage::ObjectInfo& info) {
+  const std::string& text = info.controls.encryption;
+  auto envelope = text.empty() ? std::optional<Envelope>() : Envelope::parse(text);
+  if (envelope && envelope->kind == EncryptionKind::customer) {
+    co_return Failure(S3Error::invalid_request, "Appending is not supported with keys of the customer.");
+  }
+  const auto wanted = call.header("x-amz-server-side-encryption");
+  if (wanted && *wanted != (envelope ? encryption_method(envelope->kind) : std::string_view())) {
+    co_return Failure(S3Error::invalid_request, "What is appended is encrypted as the object is.");
+  }
+  Sealing sealing;
+  if (text.empty()) co_return sealing;
+  auto keys = co_await open_keys(call, text, "x-amz-");
+  if (!keys) co_return keys.error();
+  sealing.keys = std::move(*keys);
+  if (envelope->kind != EncryptionKind::store) sealing.etag = SealedEtag::random;
+  if (info.parts.empty() && info.size > 0) envelope->whole_first = true;
+  sealing.envelope = envelope->text();
+  co_return sealing;
+}
+
 Failure append_failure(const storage::Error& error, const VerifiedBody& body) {
   if (error == storage::Errc::size_mismatch) return S3Error::invalid_write_offset;
   if (error == storage::Errc::too_large) return S3Error::too_many_parts;
@@ -122,13 +152,11 @@ Task<Outcome<std::optional<Response>>> append_object(Call& call, storage::WriteC
   if (!info && info.error() == storage::Errc::not_found && *offset == 0) co_return std::optional<Response>();
   if (!info) co_return info.error();
   if ((*info)->size != *offset) co_return S3Error::invalid_write_offset;
-  // Encryption is chosen when an object is made; a part in another key, or in none, would be half of it.
-  if (!(*info)->controls.encryption.empty() || call.header("x-amz-server-side-encryption")) {
-    co_return Failure(S3Error::not_implemented).with("Header", "x-amz-write-offset-bytes");
-  }
+  auto sealing = co_await append_sealing(call, **info);
+  if (!sealing) co_return sealing.error();
   BodyNeeds needs;
   needs.length_required = true;
-  needs.md5 = true;
+  needs.md5 = sealing->etag == SealedEtag::md5_of_plain;
   needs.algorithm = append_algorithm(**info);
   auto plan = plan_body(call.request, call.body, call.identity, needs);
   if (!plan) co_return plan.error();
@@ -138,12 +166,19 @@ Task<Outcome<std::optional<Response>>> append_object(Call& call, storage::WriteC
   options.condition = std::move(condition);
   ChangeEvents events(call, EventKind::created_put);
   options.companion = events.companion();
+  std::uint32_t part_number = 0;
+  if (sealing->keys) {
+    part_number = next_part_number(**info);
+    options.encrypted = {(*info)->controls.encryption, sealing->envelope, part_number};
+  }
   VerifiedBody body(call.body, std::move(*plan));
-  const auto appended = co_await call.store.append(call.object_key(), std::move(options), body);
+  SealedBody sealed(body, call.store.request_pool(), *sealing, part_number);
+  const auto appended = co_await call.store.append(call.object_key(), std::move(options), sealed.source());
   if (!appended) co_return append_failure(appended.error(), body);
   Response response;
   add_etag((*appended)->etag, response);
   add_checksum_headers(**appended, response);
+  add_encryption_headers((*appended)->controls.encryption, response);
   response.add_header("x-amz-object-size", to_decimal((*appended)->size));
   co_return std::optional<Response>(std::move(response));
 }

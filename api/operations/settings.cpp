@@ -36,7 +36,14 @@ namespace {
 
 // Recursion is bounded by the depth that the reader lets through.
 void write_element(XmlWriter& xml, const XmlElement& element) {
-  xml.open(element.name);
+  if (element.name == "Grantee") {
+    // The one element of S3 that has attributes: what kind it is, which its children say too.
+    std::string kind = "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"";
+    kind += element.child("URI") != nullptr ? "Group\"" : "CanonicalUser\"";
+    xml.open_with(element.name, kind);
+  } else {
+    xml.open(element.name);
+  }
   xml.text(element.text);
   for (const XmlElement& child : element.children) write_element(xml, child);
   xml.close(element.name);

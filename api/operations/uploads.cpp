@@ -188,10 +188,10 @@ Task<Outcome<Response>> upload_part_copy(Call& call) {
         S3Error::invalid_request,
         "The specified copy source is larger than the maximum allowable size for a copy source");
   }
-  auto key = co_await open_key(call, (*source)->info()->controls.encryption, "x-amz-copy-source-");
-  if (!key) co_return key.error();
+  auto keys = co_await open_keys(call, (*source)->info()->controls.encryption, "x-amz-copy-source-");
+  if (!keys) co_return keys.error();
   std::optional<DecryptedObject> decrypted;
-  if (*key) decrypted.emplace(**source, *key, call.store.request_pool());
+  if (*keys) decrypted.emplace(**source, *keys, call.store.request_pool());
   storage::OpenObject& readable = decrypted ? static_cast<storage::OpenObject&>(*decrypted) : **source;
   CopyBody body(readable, range, part_algorithm(*target));
   SealedBody sealed(body, call.store.request_pool(), target->sealing, target->number);

@@ -228,7 +228,8 @@ struct BitmapCache::State {
     of_bucket.by_name[term.name].push_back(entries.begin());
     ++watched;
     weigh(entries.front());
-    while (entries.size() > 1 && (bytes > bytes_max || entries.size() > kEntriesMax)) drop(std::prev(entries.end()));
+    // One that is too large alone goes at once: then objects are asked.
+    while (!entries.empty() && (bytes > bytes_max || entries.size() > kEntriesMax)) drop(std::prev(entries.end()));
   }
 
   // Who has gone is in doubt no more.

@@ -23,6 +23,7 @@ KINDS = {
     "none": ({}, {}, {}),
     "s3": ({"ServerSideEncryption": "AES256"}, {}, {}),
     "kms": ({"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "k1"}, {}, {}),
+    "double": ({"ServerSideEncryption": "aws:kms:dsse", "SSEKMSKeyId": "k1"}, {}, {}),
     "customer": (CUSTOMER, CUSTOMER, SOURCE),
 }
 
@@ -32,7 +33,7 @@ def server(pytestconfig):
     folder = granary_server.work_folder()
     keys = {"k1": base64.b64encode(hashlib.sha256(b"k1").digest()).decode()}
     settings = {"encryption": {"keys": keys}, "lifecycle": {"day_seconds": 2, "scan_seconds": 1},
-                "website_domains": ["web.localhost"]}
+                "website_domains": ["web.localhost"], "storage_classes": ["COLD"]}
     store = granary_server.GranaryServer(pytestconfig.getoption("--granary"), folder, settings=settings)
     store.start()
     yield store
@@ -163,3 +164,32 @@ def test_checksums_of_encrypted_parts(s3, made, algorithm):
                       ExtraArgs={"ChecksumAlgorithm": algorithm, "ServerSideEncryption": "AES256"})
     got = s3.get_object(Bucket=made, Key="k", ChecksumMode="ENABLED")
     assert sha(got["Body"].read()) == sha(data)
+
+
+def test_transitions_change_the_class(s3, made):
+    s3.put_object(Bucket=made, Key="a/old", Body=b"x")
+    s3.put_object(Bucket=made, Key="b/other", Body=b"x")
+    rule = {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": "a/"}, "Transitions": [{"Days": 1, "StorageClass": "COLD"}]}
+    s3.put_bucket_lifecycle_configuration(Bucket=made, LifecycleConfiguration={"Rules": [rule]})
+    deadline = time.monotonic() + 30
+    while s3.head_object(Bucket=made, Key="a/old").get("StorageClass") != "COLD":
+        assert time.monotonic() < deadline, "the object stays in its class"
+        time.sleep(0.1)  # between two looks at a condition that has a deadline
+    classes = {o["Key"]: o["StorageClass"] for o in s3.list_objects_v2(Bucket=made)["Contents"]}
+    assert classes == {"a/old": "COLD", "b/other": "STANDARD"}
+    assert s3.get_object(Bucket=made, Key="a/old")["Body"].read() == b"x"
+    with pytest.raises(ClientError) as raised:
+        rule["Transitions"][0]["StorageClass"] = "GLACIER"
+        s3.put_bucket_lifecycle_configuration(Bucket=made, LifecycleConfiguration={"Rules": [rule]})
+    assert raised.value.response["Error"]["Code"] == "InvalidStorageClass"
+
+
+def test_appends_to_what_is_encrypted(s3, made):
+    for write, read, _ in KINDS.values():
+        if "SSECustomerKey" in write:
+            continue
+        s3.put_object(Bucket=made, Key="log", Body=b"one", **write)
+        s3.put_object(Bucket=made, Key="log", Body=b" and two", WriteOffsetBytes=3)
+        got = s3.get_object(Bucket=made, Key="log", **read)
+        assert got["Body"].read() == b"one and two"
+        assert got.get("ServerSideEncryption") == write.get("ServerSideEncryption")

@@ -28,6 +28,10 @@ def test_commands_of_the_guide(endpoint, bucket, tmp_path):
     everything = "".join(outputs)
     assert '{"count": 1}' in everything and '{"count": 2}' in everything
     assert '"key":"val/0004.jpg"' in everything
+    for file, key in (("confident.jsonl", "train/0001.jpg"), ("waiting.jsonl", "train/0009.jpg"),
+                      ("ruled.jsonl", "train/0010.jpg")):
+        lines = (tmp_path / file).read_text().splitlines()
+        assert len(lines) == 1 and key in lines[0], file
     matches = (tmp_path / "matches.jsonl").read_text().splitlines()
     assert len(matches) == 2 and "train/0001.jpg" in matches[0]
 

@@ -76,7 +76,9 @@ TEST(Envelope, KeepsADataKeyThatOnlyItsKeyOpens) {
   envelope.wrapping_key = "name";
   envelope.context = api::to_base64("{}");
   envelope.bucket_key = true;
-  const SecretKey data_key = envelope.seal(key_of('k'));
+  const api::BodyKeys keys = envelope.seal(key_of('k'));
+  const SecretKey& data_key = *keys.outer;
+  EXPECT_FALSE(keys.inner);
   const auto read = api::Envelope::parse(envelope.text());
   ASSERT_TRUE(read);
   EXPECT_EQ(read->key_id, envelope.key_id);
@@ -84,7 +86,7 @@ TEST(Envelope, KeepsADataKeyThatOnlyItsKeyOpens) {
   EXPECT_TRUE(read->bucket_key);
   EXPECT_EQ(envelope.text().find(std::string(data_key.view())), std::string::npos);
   ASSERT_TRUE(read->open(key_of('k')));
-  EXPECT_EQ(read->open(key_of('k'))->view(), data_key.view());
+  EXPECT_EQ(read->open(key_of('k'))->outer->view(), data_key.view());
   EXPECT_FALSE(read->open(key_of('x')));
   api::Envelope other = *read;
   other.context = api::to_base64("{\"a\":\"b\"}");
@@ -96,6 +98,28 @@ TEST(Envelope, KeepsADataKeyThatOnlyItsKeyOpens) {
                              "kind=SSE-S3\nwrapped=!\n"}) {
     EXPECT_FALSE(api::Envelope::parse(broken)) << broken;
   }
+}
+
+TEST(Envelope, TwoLayersHaveTwoKeysThatCannotBeExchanged) {
+  api::Envelope envelope;
+  envelope.kind = api::EncryptionKind::kms_double;
+  envelope.whole_first = true;
+  const api::BodyKeys keys = envelope.seal(key_of('k'));
+  ASSERT_TRUE(keys.inner);
+  EXPECT_NE(keys.inner->view(), keys.outer->view());
+  const auto read = api::Envelope::parse(envelope.text());
+  ASSERT_TRUE(read);
+  const auto opened = read->open(key_of('k'));
+  ASSERT_TRUE(opened);
+  EXPECT_EQ(opened->inner->view(), keys.inner->view());
+  EXPECT_EQ(opened->outer->view(), keys.outer->view());
+  EXPECT_TRUE(opened->whole_first);
+  api::Envelope exchanged = *read;
+  std::swap(exchanged.wrapped, exchanged.wrapped_inner);
+  EXPECT_FALSE(exchanged.open(key_of('k')));
+  api::Envelope halved = *read;
+  halved.wrapped_inner.clear();
+  EXPECT_FALSE(api::Envelope::parse(halved.text())) << "one layer of two";
 }
 
 TEST(SecretKey, TakesExactly32Bytes) {

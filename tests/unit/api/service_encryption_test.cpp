@@ -48,6 +48,7 @@ std::vector<Kind> kinds() {
   return {{"none", {}, {}, {}, true},
           {"SSE-S3", {{name, "AES256"}}, {}, {}, true},
           {"SSE-KMS", {{name, "aws:kms"}, {name + "-aws-kms-key-id", "first"}}, {}, {}, false},
+          {"DSSE-KMS", {{name, "aws:kms:dsse"}, {name + "-aws-kms-key-id", "first"}}, {}, {}, false},
           {"SSE-C", customer('c'), customer('c'), customer('c', "x-amz-copy-source-"), false}};
 }
 
@@ -112,8 +113,12 @@ class EncryptionTest : public ServiceTest {
 
   void expect_kind(const Reply& reply, const Kind& kind) {
     const std::string method = reply.header("x-amz-server-side-encryption");
-    EXPECT_EQ(method, kind.name == "SSE-S3" ? "AES256" : kind.name == "SSE-KMS" ? "aws:kms" : "") << kind.name;
-    EXPECT_EQ(reply.header("x-amz-server-side-encryption-aws-kms-key-id"), kind.name == "SSE-KMS" ? "first" : "");
+    const std::string wanted = kind.name == "SSE-S3"     ? "AES256"
+                               : kind.name == "SSE-KMS"  ? "aws:kms"
+                               : kind.name == "DSSE-KMS" ? "aws:kms:dsse"
+                                                         : "";
+    EXPECT_EQ(method, wanted) << kind.name;
+    EXPECT_EQ(reply.header("x-amz-server-side-encryption-aws-kms-key-id"), wanted.starts_with("aws:kms") ? "first" : "");
     EXPECT_EQ(reply.header("x-amz-server-side-encryption-customer-algorithm"), kind.name == "SSE-C" ? "AES256" : "");
   }
 };
@@ -300,6 +305,44 @@ TEST_F(EncryptionTest, KeysOfClientsNeedTls) {
   EXPECT_EQ(call("GET", "/bkt/s3").body, "x");
 }
 
+// What is appended gets the keys of the object, wherever it begins, and however often.
+TEST_F(EncryptionTest, AppendsToEveryKind) {
+  const auto append = [&](const std::string& target, const Headers& more, std::size_t offset, const std::string& body) {
+    Headers headers = more;
+    headers.emplace_back("x-amz-write-offset-bytes", std::to_string(offset));
+    return with("PUT", target, headers, body);
+  };
+  for (const Kind& kind : kinds()) {
+    for (const std::size_t size : {0u, 1u, 70'000u, 1'300'000u}) {
+      SCOPED_TRACE(kind.name + " " + std::to_string(size));
+      std::string text = marked(size);
+      ASSERT_EQ(with("PUT", "/bkt/log", kind.write, text).status, 200u);
+      if (kind.name == "SSE-C") {
+        EXPECT_EQ(append("/bkt/log", kind.read, size, "x").code(), "InvalidRequest");
+        EXPECT_EQ(append("/bkt/log", {}, size, "x").code(), "InvalidRequest");
+        continue;
+      }
+      for (const std::string& piece : {std::string(65'536, 'a'), std::string("b"), std::string(), std::string(200'000, 'c')}) {
+        const Reply appended = append("/bkt/log", {}, text.size(), piece);
+        ASSERT_EQ(appended.status, 200u) << appended.body;
+        expect_kind(appended, kind);
+        text += piece;
+        EXPECT_EQ(appended.header("x-amz-object-size"), std::to_string(text.size()));
+      }
+      EXPECT_EQ(call("GET", "/bkt/log").body, text);
+      EXPECT_EQ(with("GET", "/bkt/log", {{"range", "bytes=" + std::to_string(size) + "-" + std::to_string(size + 65'540)}}).body,
+                text.substr(size, 65'541));
+      EXPECT_EQ(append("/bkt/log", {}, size, "late").code(), "InvalidWriteOffset");
+      EXPECT_EQ(with("PUT", "/bkt/copy", {{"x-amz-copy-source", "/bkt/log"}}).status, 200u);
+      EXPECT_EQ(call("GET", "/bkt/copy").body, text);
+    }
+  }
+  multipart("/bkt/parts", kinds()[1], {marked(kMinimum), "end"});
+  ASSERT_EQ(append("/bkt/parts", {{"x-amz-server-side-encryption", "AES256"}}, kMinimum + 3, "more").status, 200u);
+  EXPECT_EQ(call("GET", "/bkt/parts").body, marked(kMinimum) + "endmore");
+  EXPECT_EQ(append("/bkt/parts", {{"x-amz-server-side-encryption", "aws:kms"}}, kMinimum + 7, "x").code(), "InvalidRequest");
+}
+
 TEST_F(EncryptionTest, DefaultsOfBuckets) {
   const auto configuration = [](const std::string& rule) {
     return "<ServerSideEncryptionConfiguration><Rule>" + rule + "</Rule></ServerSideEncryptionConfiguration>";
@@ -332,6 +375,18 @@ TEST_F(EncryptionTest, DefaultsOfBuckets) {
   EXPECT_EQ(put("/bkt/k", "text").header("x-amz-server-side-encryption-aws-kms-key-id"), "second");
   EXPECT_EQ(with("PUT", "/bkt/k", {{"x-amz-server-side-encryption", "AES256"}}, "t").header("x-amz-server-side-encryption"),
             "AES256");
+  EXPECT_EQ(call("PUT", "/bkt?encryption",
+                 by_default("<SSEAlgorithm>aws:kms:dsse</SSEAlgorithm><KMSMasterKeyID>first</KMSMasterKeyID>"))
+                .status,
+            200u);
+  EXPECT_EQ(call("GET", "/bkt?encryption").element("SSEAlgorithm"), "aws:kms:dsse");
+  EXPECT_EQ(put("/bkt/k", "text").header("x-amz-server-side-encryption"), "aws:kms:dsse");
+  EXPECT_EQ(with("PUT", "/bkt/k", {{"x-amz-server-side-encryption", "aws:kms:dsse"},
+                                   {"x-amz-server-side-encryption-bucket-key-enabled", "true"}}, "t").code(), "InvalidArgument");
+  EXPECT_EQ(call("PUT", "/bkt?encryption",
+                 by_default("<SSEAlgorithm>aws:kms</SSEAlgorithm><KMSMasterKeyID>second</KMSMasterKeyID>"))
+                .status,
+            200u);
   // A copy is encrypted as its bucket wants it, whatever its source was.
   ASSERT_EQ(call("PUT", "/other").status, 200u);
   put("/other/k", "plain");

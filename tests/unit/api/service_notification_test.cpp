@@ -312,6 +312,15 @@ TEST_F(NotificationTest, ChangesInPlaceAndRenames) {
   EXPECT_EQ(names(), (Names{"ObjectCreated:Copy new", "ObjectRemoved:Delete k"}));
 }
 
+TEST_F(NotificationTest, AnnotationsAreTold) {
+  put("/bkt/k", "x");
+  listen({"s3:ObjectAnnotation:*"});
+  EXPECT_EQ(call("PUT", "/bkt/k?annotation&annotationName=note", "{\"a\": 1}").status, 200u);
+  EXPECT_EQ(call("DELETE", "/bkt/k?annotation&annotationName=note").status, 204u);
+  EXPECT_EQ(call("DELETE", "/bkt/k?annotation&annotationName=absent").status, 204u);
+  EXPECT_EQ(names(), (Names{"ObjectAnnotation:Put k", "ObjectAnnotation:Delete k"}));
+}
+
 TEST_F(NotificationTest, FiltersAndTargetsAreChosenByKey) {
   ASSERT_EQ(configure(rule("Queue", kHook, {"s3:ObjectCreated:*"}, filter("prefix", "logs/")) +
                       rule("Queue", kLines, {"s3:ObjectCreated:*"}, filter("prefix", "img/"))).status, 200u);

@@ -203,7 +203,9 @@ TEST_F(SettingsTest, LifecycleThatIsRefused) {
            {rule(filter + "<Transition><Days>1</Days></Transition>"), "MalformedXML"},
            {rule(filter + days + "<Transition><Days>1</Days><StorageClass>COLD</StorageClass></Transition>"), "InvalidArgument"},
            {rule(filter + days + "<Transition><Date>2013-06-01T00:00:00Z</Date><StorageClass>COLD</StorageClass></Transition>"), "InvalidRequest"},
-           {rule(filter + "<Transition><Days>1</Days><StorageClass>COLD</StorageClass></Transition>"), "NotImplemented"},
+           {rule(filter + "<NoncurrentVersionTransition><NoncurrentDays>1</NoncurrentDays><StorageClass>WARM</StorageClass></NoncurrentVersionTransition>"), "InvalidStorageClass"},
+           {rule(filter + "<NoncurrentVersionTransition><StorageClass>COLD</StorageClass></NoncurrentVersionTransition>"), "MalformedXML"},
+           {rule(filter + "<NoncurrentVersionTransition><NoncurrentDays>1</NoncurrentDays><NewerNoncurrentVersions>101</NewerNoncurrentVersions><StorageClass>COLD</StorageClass></NoncurrentVersionTransition>"), "InvalidArgument"},
            {rule(filter + days + "<Other/>"), "MalformedXML"}}) {
     EXPECT_EQ(code(rules), expected) << rules;
   }
@@ -219,6 +221,83 @@ TEST(Lifecycle, WhenSomethingIsDue) {
   EXPECT_EQ(api::due_ms(10 * kDay, 1, 24 * 3600), 11 * kDay);
   EXPECT_EQ(api::due_ms(10 * kDay + 1, 1, 24 * 3600), 12 * kDay);
   EXPECT_EQ(api::due_ms(10 * kDay + 1, 3, 2), 10 * kDay + 6001) << "days of a test are not rounded";
+}
+
+TEST_F(SettingsTest, LifecycleMovesVersionsBetweenClasses) {
+  api::ServiceOptions options = default_options();
+  options.lifecycle.day_seconds = 2;
+  options.storage_classes = {"WARM", "COLD", "GLACIER", "STANDARD_IA"};
+  make_service(options);
+  const auto run = [&] { tests::run_task(context_, service_->run_lifecycle()); };
+  const auto to = [](const std::string& days, const std::string& name) {
+    return "<Transition><Days>" + days + "</Days><StorageClass>" + name + "</StorageClass></Transition>";
+  };
+  ASSERT_EQ(call("PUT", "/bkt?versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>").status, 200u);
+  const std::string rules = lifecycle(
+      rule("<ID>two</ID><Filter><Prefix>a/</Prefix></Filter>" + to("1", "WARM") + to("3", "COLD") + "<Expiration><Days>6</Days></Expiration>") +
+      rule("<ID>tag</ID><Filter><Tag><Key>k</Key><Value>v</Value></Tag></Filter>" + to("2", "GLACIER")) +
+      rule("<ID>up</ID><Filter><Prefix>g/</Prefix></Filter>" + to("1", "STANDARD_IA")) +
+      rule("<ID>old</ID><Filter><Prefix>n/</Prefix></Filter><NoncurrentVersionTransition><NoncurrentDays>1</NoncurrentDays>"
+           "<NewerNoncurrentVersions>1</NewerNoncurrentVersions><StorageClass>COLD</StorageClass></NoncurrentVersionTransition>"));
+  ASSERT_EQ(call("PUT", "/bkt?lifecycle", rules).status, 200u);
+  const std::string etag = put("/bkt/a/1", "x").header("ETag");
+  put("/bkt/other", "x");
+  TestRequest tagged("PUT", "/bkt/t", "x");
+  tagged.set("x-amz-tagging", "k=v");
+  ASSERT_EQ(call(tagged).status, 200u);
+  TestRequest glacier("PUT", "/bkt/g/1", "x");
+  glacier.set("x-amz-storage-class", "GLACIER");
+  ASSERT_EQ(call(glacier).status, 200u);
+  std::vector<std::string> versions;
+  for (int i = 0; i < 3; ++i) versions.push_back(put("/bkt/n/1", "x").header("x-amz-version-id"));
+  const auto class_of = [&](const std::string& target) { return call("HEAD", target).header("x-amz-storage-class"); };
+  run();
+  EXPECT_EQ(class_of("/bkt/a/1"), "");
+  clock_.advance(2000);
+  run();
+  EXPECT_EQ(class_of("/bkt/a/1"), "WARM");
+  EXPECT_EQ(call("HEAD", "/bkt/a/1").header("ETag"), etag) << "nothing but the class has changed";
+  EXPECT_EQ(call("GET", "/bkt?prefix=a/").element("StorageClass"), "WARM");
+  EXPECT_EQ(class_of("/bkt/t"), "");
+  EXPECT_EQ(class_of("/bkt/other"), "");
+  EXPECT_EQ(class_of("/bkt/g/1"), "GLACIER") << "nothing goes up";
+  EXPECT_EQ(class_of("/bkt/n/1"), "");
+  EXPECT_EQ(class_of("/bkt/n/1?versionId=" + versions[1]), "") << "the newest noncurrent version stays";
+  EXPECT_EQ(class_of("/bkt/n/1?versionId=" + versions[0]), "COLD");
+  clock_.advance(2000);
+  run();
+  EXPECT_EQ(class_of("/bkt/t"), "GLACIER");
+  clock_.advance(2000);
+  run();
+  EXPECT_EQ(class_of("/bkt/a/1"), "COLD") << "the later one wins";
+  run();
+  EXPECT_EQ(class_of("/bkt/a/1"), "COLD");
+  EXPECT_EQ(call("GET", "/bkt/a/1").body, "x");
+  clock_.advance(6000);
+  run();
+  EXPECT_EQ(call("HEAD", "/bkt/a/1").status, 404u) << "expired in the end";
+}
+
+// S3's rule for small objects, where the configuration says it.
+TEST_F(SettingsTest, SmallObjectsStayWhereThatIsSaid) {
+  api::ServiceOptions options = default_options();
+  options.lifecycle.day_seconds = 2;
+  options.storage_classes = {"WARM", "GLACIER"};
+  make_service(options);
+  put("/bkt/small", std::string(131'071, 'x'));
+  put("/bkt/large", std::string(131'072, 'x'));
+  const auto run_with = [&](const std::string& size, const std::string& name, const std::string& inside) {
+    TestRequest request("PUT", "/bkt?lifecycle", lifecycle(rule("<Filter>" + inside + "</Filter><Transition><Days>0</Days><StorageClass>" + name + "</StorageClass></Transition>")));
+    if (!size.empty()) request.set("x-amz-transition-default-minimum-object-size", size);
+    EXPECT_EQ(call(request).status, 200u);
+    tests::run_task(context_, service_->run_lifecycle());
+    return call("HEAD", "/bkt/small").header("x-amz-storage-class") + " " + call("HEAD", "/bkt/large").header("x-amz-storage-class");
+  };
+  EXPECT_EQ(run_with("all_storage_classes_128K", "WARM", ""), " WARM");
+  EXPECT_EQ(run_with("varies_by_storage_class", "GLACIER", ""), "GLACIER GLACIER");
+  EXPECT_EQ(run_with("all_storage_classes_128K", "WARM", "<ObjectSizeLessThan>200000</ObjectSizeLessThan>"), "WARM WARM");
+  put("/bkt/small", "x");
+  EXPECT_EQ(run_with("", "WARM", ""), "WARM WARM");
 }
 
 // The runner removes what is due, and nothing else; walks happen only when something may be due.

@@ -348,7 +348,7 @@ TEST_F(VersioningTest, Appends) {
   EXPECT_EQ(call(locked).code(), "InvalidRequest");
   TestRequest encrypted("PUT", "/bkt/log", "x");
   encrypted.set("x-amz-write-offset-bytes", "11").set("x-amz-server-side-encryption", "AES256");
-  EXPECT_EQ(call(encrypted).code(), "NotImplemented");
+  EXPECT_EQ(call(encrypted).code(), "InvalidRequest") << "the object is not encrypted";
   EXPECT_EQ(append("nine", "x").code(), "InvalidArgument");
   EXPECT_EQ(append("4", "x").code(), "InvalidWriteOffset");
   ASSERT_EQ(set("Suspended").status, 200u);

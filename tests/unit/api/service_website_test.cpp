@@ -165,6 +165,37 @@ TEST_F(WebsiteTest, AccessLogs) {
   EXPECT_EQ(call("GET", "/site?logging").count("TargetBucket"), 0u);
 }
 
+TEST_F(WebsiteTest, LogsCarryTheGrantsOfTheirTarget) {
+  ASSERT_EQ(call("PUT", "/target").status, 200u);
+  const auto logging = [&](const std::string& grants) {
+    return call("PUT", "/site?logging",
+                "<BucketLoggingStatus><LoggingEnabled><TargetBucket>target</TargetBucket><TargetPrefix>l/</TargetPrefix>"
+                "<TargetGrants>" + grants + "</TargetGrants></LoggingEnabled></BucketLoggingStatus>");
+  };
+  const auto grant = [](const std::string& grantee, const std::string& permission) {
+    return "<Grant><Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"X\">" + grantee +
+           "</Grantee><Permission>" + permission + "</Permission></Grant>";
+  };
+  EXPECT_EQ(logging(grant("<ID>alt-id</ID>", "READ_ACP")).code(), "MalformedXML");
+  EXPECT_EQ(logging(grant("<ID>nobody</ID>", "READ")).code(), "InvalidArgument");
+  EXPECT_EQ(logging(grant("<EmailAddress>nobody@example.test</EmailAddress>", "READ")).code(), "UnresolvableGrantByEmailAddress");
+  EXPECT_EQ(logging("<Grant/>").code(), "MalformedXML");
+  ASSERT_EQ(logging(grant("<EmailAddress>alt@example.test</EmailAddress>", "READ") +
+                    grant("<URI>http://acs.amazonaws.com/groups/s3/LogDelivery</URI>", "WRITE")).status, 200u);
+  const Reply kept = call("GET", "/site?logging");
+  EXPECT_EQ(kept.count("xsi:type=\"CanonicalUser\"><ID>alt-id</ID>"), 1u) << kept.body;
+  EXPECT_EQ(kept.count("xsi:type=\"Group\"><URI>http://acs.amazonaws.com/groups/s3/LogDelivery</URI>"), 1u) << kept.body;
+  EXPECT_EQ(call("PUT", "/site/k", "x").status, 200u);
+  tests::run_task(context_, service_->flush_access_logs());
+  const std::string log = "/target/" + call("GET", "/target?prefix=l/").element("Key");
+  EXPECT_EQ(call_as(alt_user(), TestRequest("GET", log)).status, 200u) << "the grant lets them read";
+  EXPECT_EQ(call("GET", log + "?acl").count("<Grant>"), 3u);
+  ASSERT_EQ(call("PUT", "/target?ownershipControls",
+                 "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>").status, 200u);
+  EXPECT_EQ(logging(grant("<ID>alt-id</ID>", "READ")).code(), "AccessControlListNotSupported");
+  EXPECT_EQ(logging("").status, 200u);
+}
+
 TEST_F(WebsiteTest, AccelerationAndLogging) {
   const auto status = [&](const std::string& text) {
     return call("PUT", "/site?accelerate", "<AccelerateConfiguration><Status>" + text + "</Status></AccelerateConfiguration>");

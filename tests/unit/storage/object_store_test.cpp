@@ -233,6 +233,34 @@ TEST_F(ObjectStoreTest, BulkDeleteAnswersForEveryKeyAndCountsRight) {
   EXPECT_TRUE(store_.run(objects().remove_bucket("b")).has_value());
 }
 
+// Bodies of their own go together in one transaction; of those that share one, each after the other.
+TEST_F(ObjectStoreTest, BulkDeleteOfLargeBodiesLeavesNoRow) {
+  std::vector<RemoveRequest> requests;
+  for (int i = 0; i < 8; ++i) {
+    ASSERT_TRUE(store_.put("b", std::to_string(i), tests::random_bytes(1, 2 << 20)).has_value());
+    requests.push_back({std::to_string(i), {}});
+  }
+  ASSERT_TRUE(store_.put("b", "kept", tests::random_bytes(2, 2 << 20)).has_value());
+  std::uint64_t before = store_.rows().commits();
+  for (const auto& result : store_.run(objects().remove_many("b", requests))) EXPECT_TRUE(result.has_value());
+  EXPECT_EQ(store_.rows().commits() - before, 1u);
+  EXPECT_EQ(rows_with('L'), 1u);
+  EXPECT_EQ(rows_with('R'), 1u);
+  ASSERT_TRUE(copy("kept", "second").has_value());
+  ASSERT_TRUE(copy("kept", "third").has_value());
+  before = store_.rows().commits();
+  for (const auto& result : store_.run(objects().remove_many("b", {{"kept", {}}, {"second", {}}}))) {
+    EXPECT_TRUE(result.has_value());
+  }
+  EXPECT_EQ(rows_with('R'), 1u);
+  EXPECT_EQ(store_.get("b", "third"), tests::random_bytes(2, 2 << 20)) << "somebody still holds it";
+  ASSERT_TRUE(copy("third", "fourth").has_value());
+  for (const auto& result : store_.run(objects().remove_many("b", {{"third", {}}, {"fourth", {}}}))) {
+    EXPECT_TRUE(result.has_value());
+  }
+  for (const char type : {'L', 'R', 'G'}) EXPECT_EQ(rows_with(type), 0u) << type;
+}
+
 TEST_F(ObjectStoreTest, ACopySharesALargeBodyUntilItsLastHolderGoes) {
   const std::string bytes = tests::random_bytes(3, 3 << 20);
   ASSERT_TRUE(store_.put("b", "a", bytes).has_value());
