@@ -58,18 +58,19 @@ Task<Outcome<Asked>> ask(Call& call, std::string text, OrderUse use) {
   co_return asked;
 }
 
-struct BodyKeys {
+// What opening a body takes; both live as long as the service.
+struct Opening {
   Keyring* keyring;
   storage::io::BufferPool* pool;
 };
 
-// Bodies as their clients wrote them. `keys` outlive the tar.
-Task<storage::Result<std::unique_ptr<storage::OpenObject>>> open_body(BodyKeys keys, std::unique_ptr<storage::OpenObject> body) {
+// Bodies as their clients wrote them.
+Task<storage::Result<std::unique_ptr<storage::OpenObject>>> open_body(Opening with, std::unique_ptr<storage::OpenObject> body) {
   const std::string envelope = body->info()->controls.encryption;
   if (envelope.empty()) co_return std::move(body);
-  auto key = co_await open_key(*keys.keyring, envelope);
-  if (!key) co_return storage::Errc::corrupt_record;
-  co_return std::make_unique<DecryptedObject>(std::move(body), std::move(*key), *keys.pool);
+  auto keys = co_await open_keys(*with.keyring, envelope);
+  if (!keys) co_return storage::Errc::corrupt_record;
+  co_return std::make_unique<DecryptedObject>(std::move(body), std::move(*keys), *with.pool);
 }
 
 storage::TarRequest tar_request(Call& call, const Asked& asked, OrderUse use, std::uint64_t number, PositionRange positions) {
@@ -80,8 +81,8 @@ storage::TarRequest tar_request(Call& call, const Asked& asked, OrderUse use, st
   request.drawn = asked.parameters.drawn();
   request.labels = asked.parameters.labels;
   request.etag = virtual_etag(folder_of(use), {asked.dataset->info().digest, asked.parameters.canonical(), to_decimal(number)});
-  const BodyKeys keys{call.keyring, &call.store.request_pool()};
-  request.opener = [keys](std::unique_ptr<storage::OpenObject> body) { return open_body(keys, std::move(body)); };
+  const Opening with{call.keyring, &call.store.request_pool()};
+  request.opener = [with](std::unique_ptr<storage::OpenObject> body) { return open_body(with, std::move(body)); };
   return request;
 }
 

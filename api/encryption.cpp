@@ -259,14 +259,14 @@ Task<Outcome<BodyKeys>> open_keys(Call& call, std::string text, std::string_view
                     "The provided encryption parameters did not match the ones used originally.");
 }
 
-Task<Outcome<SecretKeyPtr>> open_key(Keyring& keyring, std::string text) {
+Task<Outcome<BodyKeys>> open_keys(Keyring& keyring, std::string text) {
   const auto envelope = Envelope::parse(text);
   if (!envelope || envelope->kind == EncryptionKind::customer) co_return damaged_envelope();
   auto wrapping = co_await wrapping_key(keyring, *envelope);
   if (!wrapping) co_return wrapping.error();
-  auto key = envelope->open(**wrapping);
-  if (!key) co_return damaged_envelope();
-  co_return std::make_shared<const SecretKey>(std::move(*key));
+  auto keys = envelope->open(**wrapping);
+  if (!keys) co_return damaged_envelope();
+  co_return std::move(*keys);
 }
 
 Task<Outcome<Sealing>> part_sealing(Call& call, std::string upload_envelope) {

@@ -52,7 +52,7 @@ Task<Outcome<Sealing>> part_sealing(Call& call, std::string upload_envelope);
 Task<Outcome<BodyKeys>> open_keys(Call& call, std::string envelope, std::string_view prefix);
 
 // The same for a version that no client's key is needed for, whoever asks. Errors: InternalError for one of another kind.
-Task<Outcome<SecretKeyPtr>> open_key(Keyring& keyring, std::string envelope);
+Task<Outcome<BodyKeys>> open_keys(Keyring& keyring, std::string envelope);
 
 // What must hold before anything of a version is told: the headers name the client's key of an SSE-C version and no key of
 // any other.

@@ -348,6 +348,20 @@ TEST_F(DatasetServiceTest, FiltersAndDraws) {
   }
 }
 
+TEST_F(DatasetServiceTest, EncryptedSamplesAreOpened) {
+  const std::string large(600'000, 'e');
+  for (const auto& [key, bytes] : {std::pair<std::string, std::string>{"small.jpg", "secret"}, {"large.jpg", large}}) {
+    TestRequest request("PUT", "/bkt/" + key, bytes);
+    request.set("x-amz-server-side-encryption", "AES256");
+    ASSERT_EQ(call(request).status, 200u);
+  }
+  ASSERT_EQ(seal("d", R"({"keys": ["small.jpg", "large.jpg"]})").status, 200u);
+  auto members = untar(call("GET", "/d.bkt/.granary/shards/seed=1,labels=none/000000.tar").body);
+  EXPECT_EQ(members["small.jpg"], "secret");
+  EXPECT_EQ(members["large.jpg"], large);
+  EXPECT_EQ(call("GET", "/d.bkt/small.jpg").body, "secret");
+}
+
 TEST_F(DatasetServiceTest, TarsAreListedWithExactSizes) {
   fill();
   ASSERT_EQ(seal("d", R"({"query": "EXISTS class"})").status, 200u);
