@@ -127,9 +127,11 @@ def test_webdataset_reads_ranks_and_resumes(s3, bucket, images):
         assert all(json.loads(each["json"])["key"] == f"{each['__key__']}.jpg" for each in seen)
 
 
-def test_s3torchconnector_reads_a_dataset(s3, endpoint, bucket, images):
+def test_s3torchconnector_reads_a_dataset(s3, endpoint, bucket, images, monkeypatch):
     if endpoint.secure:
         return  # it trusts the system's authorities only: test_s3torchconnector.py has its way over TLS
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, endpoint.environment()[name])
     seal(s3, bucket, "all", query="EXISTS class")
     data = S3IterableDataset.from_prefix(f"s3://all.{bucket}/train/", region=endpoint.region, endpoint=endpoint.url,
                                          s3client_config=S3ClientConfig(force_path_style=True))
@@ -162,7 +164,7 @@ def test_a_bucket_with_datasets_cannot_be_deleted(s3, bucket, images):
     assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
 
 
-def test_ground_truth_from_one_end_to_the_other(s3, endpoint, bucket):
+def test_the_tour(s3, endpoint, bucket):
     """The tour of the README, as a program of its own."""
     program = pathlib.Path(__file__).with_name("ground_truth.py")
     done = subprocess.run([sys.executable, str(program), endpoint.url, bucket], env=endpoint.environment(), capture_output=True,
