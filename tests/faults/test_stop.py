@@ -28,6 +28,29 @@ def in_flight(server):
     return server.metrics()['memory_used_bytes{user="requests"}'] > 0
 
 
+def test_a_running_upload_ends_and_new_requests_are_refused(server, load):
+    body = NOISE[:2_000_000]
+    upload = start_upload(server, "running", len(body), body[:1_000_000])
+    wait_until(lambda: in_flight(server), "the upload")
+    kept = sigv4.Client(server.port, granary_server.MAIN)
+    assert kept.get(BUCKET, "absent").status == 404
+    process, server.process = server.process, None
+    process.send_signal(signal.SIGTERM)
+    wait_until(lambda: any("stopping" in line for line in server.log_lines("info")), "the stop")
+    fresh = sigv4.Client(server.port, granary_server.MAIN)
+    for client in (fresh, kept):
+        answer = client.get(BUCKET, "absent")
+        assert (answer.status, answer.code) == (503, "ServiceUnavailable"), answer
+        assert answer.headers["connection"] == "close" and "retry-after" in answer.headers
+    upload.sendall(body[1_000_000:])
+    status, headers, _ = crowd.read_answer(upload)
+    assert status == 200 and headers["connection"] == "close"
+    assert ended(process) == 0
+    server.start()
+    assert sha(sigv4.Client(server.port, granary_server.MAIN).get(BUCKET, "running").body) == sha(body)
+    server.stop()
+
+
 def test_stalled_bodies_are_cut(server, load):
     """Small, large, chunked, of a part, and of a reader that takes nothing."""
     client = sigv4.Client(server.port, granary_server.MAIN)
